@@ -1,6 +1,6 @@
 #pragma once
 // The two errors a caller may meet. Bad input: ConfigError, thrown only while loading and building.
-// Live failure (timeout, dead peer): Result<T>, returned. Bugs are WEFT_CHECK (base/check.hpp);
+// Live failure (timeout, dead peer): Outcome<T>, returned. Bugs are WEFT_CHECK (base/check.hpp);
 // simulated failures are events of the simulation, not errors.
 #include <optional>
 #include <stdexcept>
@@ -51,10 +51,10 @@ struct LiveError {
 [[nodiscard]] std::string to_string(const LiveError& e);
 
 template <class T>
-class [[nodiscard]] Result {
+class [[nodiscard]] Outcome {
   public:
-    Result(T value) : state_(std::move(value)) {}              // NOLINT: implicit by design
-    Result(LiveError error) : state_(std::move(error)) {}      // NOLINT: implicit by design
+    Outcome(T value) : state_(std::move(value)) {}              // NOLINT: implicit by design
+    Outcome(LiveError error) : state_(std::move(error)) {}      // NOLINT: implicit by design
     [[nodiscard]] bool ok() const { return state_.index() == 0; }
     explicit operator bool() const { return ok(); }
     [[nodiscard]] const T& value() const {
@@ -75,11 +75,11 @@ class [[nodiscard]] Result {
 };
 
 struct Done {};
-using Status = Result<Done>;
+using Status = Outcome<Done>;
 
 }  // namespace weft
 
-/// Returns the error of an expression of type Result<...> from the enclosing function.
+/// Returns the error of an expression of type Outcome<...> from the enclosing function.
 #define WEFT_TRY(expression)                             \
     do {                                                 \
         auto weft_try_result = (expression);             \

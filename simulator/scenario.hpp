@@ -1,0 +1,54 @@
+#pragma once
+// Scenario: all that decides a result. fabric + placement + workload + library + endpoint +
+// failures + seed. Engines are functions simulate(Scenario) -> Result (simulator/execute).
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "topology/fabric.hpp"
+#include "topology/placement.hpp"
+#include "traces/results.hpp"
+#include "traces/workload.hpp"
+
+namespace weft {
+
+enum class NetworkModel : std::uint8_t { kAnalytic, kFlow };
+enum class EndpointModel : std::uint8_t { kIdeal, kCalibrated };
+
+/// How collectives are really carried (facts A1, A2b). `weft`: QPs pinned to disjoint paths, messages go to the
+/// path with the least outstanding bytes. `nccl-static`: a fixed number of QPs per connection whose
+/// 5-tuples are hashed at every hop, bytes split evenly over the QPs whatever the paths do.
+struct Library {
+    std::string name = "weft";        // "weft" | "nccl-static"
+    std::uint32_t qps_per_connection = 0;  // 0: the library's own default
+    std::uint32_t channels = 0;            // 0: the algorithm's own default
+    std::string algorithm;                 // empty: the library's own choice by collective
+};
+
+/// A change of a link's state at a time: rate 0 is down.
+struct Failure {
+    SimTime at;
+    LinkId link;
+    bool both_directions = true;
+    Bandwidth rate;                   // the new rate; 0 = down
+    SimDuration convergence;          // until routing has moved the traffic elsewhere
+};
+
+struct Scenario {
+    const Fabric* fabric = nullptr;         // outlives the simulation
+    const Workload* workload = nullptr;     // outlives the simulation
+    Placement placement;
+    Library library;
+    NetworkModel network = NetworkModel::kFlow;
+    EndpointModel endpoint = EndpointModel::kCalibrated;
+    std::vector<Failure> failures;
+    std::uint64_t seed = 1;                 // ECMP hash seeds and 5-tuples derive from it
+    bool symmetry = true;                   // false: every rank and flow by itself; the same answer
+};
+
+/// Runs the workload once. Deterministic: same Scenario, same Result, bit for bit.
+[[nodiscard]] Result simulate(const Scenario& s, const ProgressSink& progress = {});
+
+}  // namespace weft

@@ -1,0 +1,94 @@
+#pragma once
+// Result: what happened, one schema for all engines and for live runs. result.json holds this and
+// the resolved Scenario and nothing that differs between machines, thread counts or symmetry on and off;
+// host, wall time and command line go to run.json. Raw numbers carry the unit last.
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/units.hpp"
+#include "collectives/plan/plan.hpp"
+
+namespace weft {
+
+/// All collectives (or p2p messages) of one kind, family and size.
+struct CollectiveSummary {
+    std::string family;          // "TP"
+    std::string kind;            // "allreduce", "sendrecv"
+    std::string algorithm;
+    std::uint32_t group_size = 0;
+    Bytes size;                  // nccl-tests total
+    std::uint64_t count = 0;     // group-collectives executed over the whole world
+    SimDuration mean_time;       // from the moment the last member arrived to the last member's end
+    SimDuration min_time;
+    SimDuration max_time;
+    double algbw_gbytes_per_s = 0;   // size / mean_time
+    double busbw_gbytes_per_s = 0;
+};
+
+/// Communication of one family on the slowest rank.
+struct FamilyTime {
+    std::string family;
+    SimDuration total;           // some collective of the family in flight on this rank
+    SimDuration exposed;         // of that, no compute running on this rank
+    SimDuration waiting;         // of total, waiting for other members to arrive
+};
+
+struct LinkUse {
+    LinkId link;
+    std::string name;
+    std::string kind;            // "scale-up", "pcie", "access", "fabric"
+    std::int32_t rail = -1;
+    std::int32_t plane = -1;
+    std::int32_t tier = 0;
+    Bytes carried;
+    double utilisation = 0;      // carried / (capacity x step time)
+    SimDuration busy;            // time with any traffic on it
+};
+
+/// Sum over the links of one kind, tier, plane and direction, for the drawing.
+struct LinkGroupUse {
+    std::string kind;
+    std::int32_t tier = 0;
+    std::int32_t plane = -1;
+    std::int32_t rail = -1;
+    bool up = true;              // away from the hosts
+    std::uint32_t links = 0;
+    Bytes carried;
+    double mean_utilisation = 0;
+    double max_utilisation = 0;
+};
+
+/// One bar of the timeline: of the slowest rank and of one rank per program.
+struct Span {
+    RankId rank;
+    std::string track;           // "compute", "TP", "PP send"
+    std::string label;
+    SimTime start;
+    SimTime end;
+    SimTime ready;               // when this rank had arrived; start..: communication under way
+};
+
+struct Result {
+    SimDuration step_time;       // the slowest rank's
+    RankId slowest_rank;
+    bool has_compute = true;
+    SimDuration compute;         // on the slowest rank
+    SimDuration bubble;          // slowest rank: neither compute nor communication in flight
+    std::vector<FamilyTime> families;
+    std::vector<CollectiveSummary> collectives;
+    std::vector<LinkUse> busiest_links;      // the ten busiest, by utilisation then by id
+    std::vector<LinkGroupUse> link_groups;
+    std::vector<Span> timeline;
+    SimDuration lower_bound;     // max over links of bytes / capacity, and critical path
+    std::vector<std::string> assumptions;
+    std::vector<std::string> warnings;       // "3 links above 90 %: victim flows are not modelled"
+    std::map<std::string, std::string> scenario;  // resolved, flat: "fabric.name" -> "hpn7"
+};
+
+/// Canonical JSON text (sorted keys, fixed number format); equal results give equal bytes.
+[[nodiscard]] std::string to_json(const Result& r);
+
+}  // namespace weft
