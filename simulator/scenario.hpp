@@ -20,8 +20,13 @@ enum class EndpointModel : std::uint8_t { kIdeal, kCalibrated };
 /// How collectives are really carried (facts A1, A2b). `weft`: QPs pinned to disjoint paths, messages go to the
 /// path with the least outstanding bytes. `nccl-static`: a fixed number of QPs per connection whose
 /// 5-tuples are hashed at every hop, bytes split evenly over the QPs whatever the paths do.
+enum class Bonding : std::uint8_t {
+    kInTurn,  // QP i leaves by port i mod ports (mlx5's queue affinity; the default of nccl-static)
+    kHash,    // by hash of the 5-tuple
+};
 struct Library {
     std::string name = "weft";        // "weft" | "nccl-static"
+    Bonding bonding = Bonding::kInTurn;    // how QPs fall on the ports of a NIC (nccl-static)
     std::uint32_t qps_per_connection = 0;  // 0: the library's own default
     std::uint32_t channels = 0;            // 0: the algorithm's own default
     std::string algorithm;                 // empty: the library's own choice by collective
