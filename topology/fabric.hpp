@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -91,6 +93,8 @@ class Fabric {
     /// What the sources do not say and this fabric assumes, one sentence each.
     [[nodiscard]] const std::vector<std::string>& assumptions() const { return assumptions_; }
     [[nodiscard]] PortMode port_mode() const { return port_mode_; }
+    /// Core switches pick the next hop by ingress port while nothing has failed (HPN24).
+    [[nodiscard]] bool core_hash_by_ingress() const { return core_hash_by_ingress_; }
 
     [[nodiscard]] std::span<const Node> nodes() const { return nodes_; }
     [[nodiscard]] std::span<const Link> links() const { return links_; }
@@ -109,8 +113,10 @@ class Fabric {
     }
     /// "host[3].gpu[2]", "tor[17]", "agg[3]"; stable, for messages and results.
     [[nodiscard]] std::string name_of(NodeId n) const;
-    /// "host[3].nic[2]:1 > tor[17]"; stable.
+    /// "host[3].nic[2]:1 > tor[17]"; parallel cables of two switches are "tor[0]:2 > agg[3]". Stable.
     [[nodiscard]] std::string name_of(LinkId l) const;
+    /// The link of that name, or an invalid id.
+    [[nodiscard]] LinkId find_link(std::string_view name) const;
     /// Content hash of everything above; equal fabrics on every machine give equal digests.
     [[nodiscard]] std::uint64_t digest() const { return digest_; }
 
@@ -120,6 +126,7 @@ class Fabric {
     std::vector<std::pair<std::string, std::string>> parameters_;
     std::vector<std::string> assumptions_;
     PortMode port_mode_ = PortMode::kSingle;
+    bool core_hash_by_ingress_ = false;
     std::vector<Node> nodes_;
     std::vector<Link> links_;
     std::vector<Gpu> gpus_;
