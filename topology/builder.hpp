@@ -1,7 +1,8 @@
 #pragma once
-// FabricBuilder: the only way to make a Fabric. Nodes first, then cables; build() numbers, checks and
-// hashes. Tags of a link (rail, plane, segment, ...) are read off its two ends, so that a family
-// states each fact once. Errors: what a user's YAML can cause is a ConfigError; the rest is a check.
+// FabricBuilder: the only way to make a Fabric. Nodes first, then cables; build() numbers, checks
+// and hashes. Tags of a link (rail, plane, segment, ...) are read off its two ends, so that a
+// family states each fact once. Errors: what a user's YAML can cause is a ConfigError; the rest is
+// a check.
 #include <string>
 #include <utility>
 #include <vector>

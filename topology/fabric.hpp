@@ -35,14 +35,14 @@ inline constexpr std::int32_t kAny = -1;
 
 struct Node {
     NodeKind kind = NodeKind::kSwitch;
-    std::int32_t tier = 0;        // 0 host devices, 1 ToR/leaf, 2 Agg/spine, 3 core
-    std::int32_t rail = kAny;     // local GPU index a NIC or ToR serves
+    std::int32_t tier = 0;     // 0 host devices, 1 ToR/leaf, 2 Agg/spine, 3 core
+    std::int32_t rail = kAny;  // local GPU index a NIC or ToR serves
     std::int32_t plane = kAny;
     std::int32_t segment = kAny;
     std::int32_t pod = kAny;
-    std::int32_t host = kAny;     // HostId value for devices inside a host
-    std::int32_t domain = kAny;   // scale-up domain
-    std::int32_t index = 0;       // among the nodes of the same role, for names: "tor[17]"
+    std::int32_t host = kAny;    // HostId value for devices inside a host
+    std::int32_t domain = kAny;  // scale-up domain
+    std::int32_t index = 0;      // among the nodes of the same role, for names: "tor[17]"
 };
 
 struct Link {
@@ -53,15 +53,18 @@ struct Link {
     LinkKind kind = LinkKind::kFabric;
     std::int32_t rail = kAny;
     std::int32_t plane = kAny;
-    std::int32_t tier = 0;        // the higher tier of its two ends
+    std::int32_t tier = 0;  // the higher tier of its two ends
     std::int32_t segment = kAny;
     std::int32_t pod = kAny;
     std::int32_t domain = kAny;
 };
 
-[[nodiscard]] constexpr LinkId reverse(LinkId l) { return LinkId{l.value() ^ 1U}; }
+[[nodiscard]] constexpr LinkId reverse(LinkId l) {
+    return LinkId{l.value() ^ 1U};
+}
 
-/// How a NIC with several ports uses them (a property of the fabric's attachment, A1 of the sources).
+/// How a NIC with several ports uses them (a property of the fabric's attachment, A1 of the
+/// sources).
 enum class PortMode : std::uint8_t {
     kSingle,     // one port
     kDualPlane,  // port p leads into plane p, and arrives at port p of the peer
@@ -72,15 +75,15 @@ enum class PortMode : std::uint8_t {
 struct Gpu {
     NodeId node;
     HostId host;
-    std::int32_t local = 0;       // index inside its host
-    std::int32_t domain = kAny;   // scale-up domain
+    std::int32_t local = 0;      // index inside its host
+    std::int32_t domain = kAny;  // scale-up domain
     std::vector<NicId> nics;
 };
 struct Nic {
     NodeId node;
     HostId host;
     std::int32_t rail = kAny;
-    std::vector<LinkId> ports;    // egress, in port order
+    std::vector<LinkId> ports;  // egress, in port order
 };
 
 class Fabric {
@@ -113,7 +116,8 @@ class Fabric {
     }
     /// "host[3].gpu[2]", "tor[17]", "agg[3]"; stable, for messages and results.
     [[nodiscard]] std::string name_of(NodeId n) const;
-    /// "host[3].nic[2]:1 > tor[17]"; parallel cables of two switches are "tor[0]:2 > agg[3]". Stable.
+    /// "host[3].nic[2]:1 > tor[17]"; parallel cables of two switches are "tor[0]:2 > agg[3]".
+    /// Stable.
     [[nodiscard]] std::string name_of(LinkId l) const;
     /// The link of that name, or an invalid id.
     [[nodiscard]] LinkId find_link(std::string_view name) const;

@@ -27,11 +27,11 @@ struct Placement {
 /// `uniform` when every host (scale-up domain) holds the same number g of ranks, contiguous in
 /// group order, with the same local GPUs in the same order; then group rank = host * g + local.
 struct GroupShape {
-    std::size_t n = 1;            // ranks
+    std::size_t n = 1;  // ranks
     bool uniform = true;
-    std::size_t per_host = 1;     // g, when uniform
-    std::size_t hosts = 1;        // k, when uniform
-    std::size_t planes = 1;       // planes of the fabric (1 when not planar)
+    std::size_t per_host = 1;  // g, when uniform
+    std::size_t hosts = 1;     // k, when uniform
+    std::size_t planes = 1;    // planes of the fabric (1 when not planar)
     std::size_t nics_per_rank = 1;
     bool operator==(const GroupShape&) const = default;
 };

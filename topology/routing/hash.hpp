@@ -3,11 +3,11 @@
 //
 // Models: CRC-32 (polynomial 0x04C11DB7, reflected) over the 13 bytes of the 5-tuple, the family of
 // functions that switch chips use. The switch's seed rotates the result (which bits are used) and
-// XORs a constant (the initial value); then modulo n. All of it is linear over XOR before the modulo:
-// h(a ^ b ^ c) = h(a) ^ h(b) ^ h(c), which is what lets a host predict paths (RePaC, Zhang et al.,
-// ATC 2021). Polarisation is real: with equal seeds a later tier sees only flows whose hash has
-// already agreed modulo n at the tier before.
-// Leaves out: symmetric hashing, resilient hashing tables, vendor-specific field folding.
+// XORs a constant (the initial value); then modulo n. All of it is linear over XOR before the
+// modulo: h(a ^ b ^ c) = h(a) ^ h(b) ^ h(c), which is what lets a host predict paths (RePaC, Zhang
+// et al., ATC 2021). Polarisation is real: with equal seeds a later tier sees only flows whose hash
+// has already agreed modulo n at the tier before. Leaves out: symmetric hashing, resilient hashing
+// tables, vendor-specific field folding.
 #include <cstdint>
 
 namespace weft {

@@ -9,9 +9,9 @@
 // ingress port alone; failures (Health) after routing has converged.
 // Leaves out: queues and load (a route never depends on traffic), the time routing takes to
 // converge (Failure::convergence of a Scenario), relaying through a third GPU (PXN).
-// Cost: distances over switches only, one array per set of ToRs a destination hangs on, made on first
-// use; a route is then a few table look-ups.
-// Source: HPN24 sections 5-7 (facts A1). Thread-compatible: one Router per thread, no global state.
+// Cost: distances over switches only, one array per set of ToRs a destination hangs on, made on
+// first use; a route is then a few table look-ups. Source: HPN24 sections 5-7 (facts A1).
+// Thread-compatible: one Router per thread, no global state.
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -64,30 +64,31 @@ class Router {
 
     /// The GPU's NIC on `rail`, when it owns one there; else its nearest NIC.
     [[nodiscard]] NicId nic_for(GpuId gpu, std::int32_t rail = kAny) const;
-    /// How src reaches dst: over the scale-up domain they share (when its links are up), else NIC to
-    /// NIC. Both ends use `rail` when both own a NIC there, else each its nearest NIC.
+    /// How src reaches dst: over the scale-up domain they share (when its links are up), else NIC
+    /// to NIC. Both ends use `rail` when both own a NIC there, else each its nearest NIC.
     [[nodiscard]] Edge edge(GpuId src, GpuId dst, std::int32_t rail = kAny) const;
 
-    /// The path of one QP as switches hash it: 5-tuple = (NICs' addresses, UDP source port, 4791, UDP).
-    /// The bonded NIC picks the port by the same kind of hash among those that lead to the
+    /// The path of one QP as switches hash it: 5-tuple = (NICs' addresses, UDP source port, 4791,
+    /// UDP). The bonded NIC picks the port by the same kind of hash among those that lead to the
     /// destination. nullopt: unreachable. A scale-up edge has one path whatever the source port.
     [[nodiscard]] std::optional<Route> ecmp(const Edge& e, std::uint16_t udp_source_port) const;
 
     /// Up to `max` equal-cost paths that leave through port `port` of the source NIC and share no
-    /// switch-to-switch link. On a dual-plane fabric port = plane; else the path prefers to arrive at
-    /// the same port number of the destination. The order is rotated by a hash of (source NIC,
+    /// switch-to-switch link. On a dual-plane fabric port = plane; else the path prefers to arrive
+    /// at the same port number of the destination. The order is rotated by a hash of (source NIC,
     /// destination NIC, seed), so that NICs do not all start on one uplink (docs/design/0001).
     /// Empty: unreachable through that port. A scale-up edge: its one path.
     [[nodiscard]] std::vector<Route> disjoint_paths(const Edge& e, std::size_t port,
                                                     std::size_t max, std::uint64_t seed = 0) const;
 
-    /// Ports of the edge's source NIC, that is lanes groups to ask disjoint_paths() for; 1 for scale-up.
+    /// Ports of the edge's source NIC, each of which disjoint_paths() may be asked for; 1 for
+    /// scale-up.
     [[nodiscard]] std::size_t ports(const Edge& e) const;
 
     [[nodiscard]] const Fabric& fabric() const { return *fabric_; }
 
   private:
-    struct Field;   // distances to one set of ToRs, and the next hops they imply
+    struct Field;  // distances to one set of ToRs, and the next hops they imply
     struct Cache;
     struct Walk;
 
@@ -98,6 +99,7 @@ class Router {
     [[nodiscard]] const std::vector<LinkId>& next_hops(Field& f, NodeId at) const;
     /// Healthy ports of dst that a packet leaving through `port` of src can arrive at.
     [[nodiscard]] std::vector<LinkId> arrivals(NicId src, std::size_t port, NicId dst) const;
+    [[nodiscard]] bool hashes_by_ingress(NodeId at) const;
     [[nodiscard]] bool find_disjoint(Walk& walk, NodeId at, std::vector<LinkId>& path) const;
 
     const Fabric* fabric_;

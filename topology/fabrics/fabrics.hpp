@@ -1,0 +1,31 @@
+#pragma once
+// The families of fabrics. One family = one file here and one row in builtin.cpp; the row declares
+// the parameters, and the CLI, the YAML reader, the tests and the listings read them from it.
+#include "base/registry.hpp"
+#include "topology/fabric.hpp"
+#include "topology/host/host.hpp"
+#include "topology/parameters.hpp"
+
+namespace weft {
+
+using FabricFactory = Fabric (*)(const Parameters& p);
+using FabricRegistry = Registry<FabricFactory>;
+
+/// All families, in the order of listings.
+[[nodiscard]] const FabricRegistry& fabric_families();
+
+/// Builds one family. ConfigError for an unknown name, key or value.
+[[nodiscard]] Fabric make_fabric(const std::string& family, const KeyValues& given = {});
+
+/// "hpn7", "hpn7:segments=2,mode=single-plane".
+[[nodiscard]] Fabric make_fabric_from_text(const std::string& text, const KeyValues& more = {});
+
+/// Parameters of the host that several families share, to append to their own.
+[[nodiscard]] std::vector<Parameter> host_parameters();
+/// The template those parameters describe, with ports at `port_rate`.
+[[nodiscard]] HostTemplate host_of(const Parameters& p, int ports_per_nic, Bandwidth port_rate);
+
+// The factories, one per file.
+[[nodiscard]] Fabric make_hpn7(const Parameters& p);
+
+}  // namespace weft

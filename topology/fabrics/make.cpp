@@ -1,0 +1,53 @@
+#include "topology/fabrics/fabrics.hpp"
+
+namespace weft {
+
+std::vector<Parameter> host_parameters() {
+    return {
+        {"scale_up_rate", "bit/s", "200GB/s",
+         "scale-up link of a GPU, per direction (H800 200GB/s, SimAI's H100 360GB/s, H100 "
+         "450GB/s)"},
+        {"pcie_rate", "bit/s", "63GB/s", "PCIe link between a GPU and its NIC, per direction"},
+        {"scale_up_latency", "ns", "25ns", "one scale-up link; GPU to GPU is two"},
+        {"link_latency", "us", "0.5us", "one link of a NIC or a switch"},
+    };
+}
+
+HostTemplate host_of(const Parameters& p, int ports_per_nic, Bandwidth port_rate) {
+    HostTemplate t;
+    t.ports_per_nic = ports_per_nic;
+    t.port_rate = port_rate;
+    t.port_latency = p.duration("link_latency");
+    t.pcie = p.rate("pcie_rate");
+    t.scale_up = p.rate("scale_up_rate");
+    t.scale_up_latency = p.duration("scale_up_latency");
+    return t;
+}
+
+Fabric make_fabric(const std::string& family, const KeyValues& given) {
+    const FabricRegistry::Row& row = fabric_families().at(family);
+    return row.make(Parameters{row.info, given, "fabric " + family});
+}
+
+Fabric make_fabric_from_text(const std::string& text, const KeyValues& more) {
+    const std::size_t colon = text.find(':');
+    KeyValues given;
+    for (std::size_t at = colon; at < text.size();) {
+        const std::size_t end = std::min(text.find(',', at + 1), text.size());
+        const std::string item = text.substr(at + 1, end - at - 1);
+        const std::size_t equals = item.find('=');
+        if (equals == std::string::npos || equals == 0)
+            throw ConfigError({.file = {},
+                               .line = 0,
+                               .key = "fabric",
+                               .found = printable(item),
+                               .expected = "key=value after the name",
+                               .example = "hpn7:segments=2,mode=single-plane"});
+        given.emplace_back(item.substr(0, equals), item.substr(equals + 1));
+        at = end;
+    }
+    given.insert(given.end(), more.begin(), more.end());
+    return make_fabric(text.substr(0, colon), given);
+}
+
+}  // namespace weft

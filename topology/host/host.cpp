@@ -1,0 +1,57 @@
+#include "topology/host/host.hpp"
+
+#include <algorithm>
+
+#include "base/check.hpp"
+
+namespace weft {
+namespace {
+
+Node device(const HostPlace& place, NodeKind kind, int index) {
+    Node n;
+    n.kind = kind;
+    n.segment = place.segment;
+    n.pod = place.pod;
+    n.host = place.host;
+    n.index = index;
+    n.domain = kind == NodeKind::kNic ? kAny : place.domain;
+    return n;
+}
+
+}  // namespace
+
+std::vector<NodeId> add_host(FabricBuilder& b, const HostTemplate& t, const HostPlace& place) {
+    WEFT_CHECK(t.gpus > 0 && (t.nics == 0 || t.nics % t.gpus == 0 || t.gpus % t.nics == 0),
+               "{} NICs for {} GPUs", t.nics, t.gpus);
+    std::vector<NodeId> gpus;
+    std::vector<NodeId> nics;
+    std::vector<GpuId> gpu_ids;
+    for (int i = 0; i < t.gpus; ++i) {
+        Node n = device(place, NodeKind::kGpu, i);
+        n.rail = t.nics > 0
+                     ? i * std::max(t.nics, t.gpus) / t.gpus * t.nics / std::max(t.nics, t.gpus)
+                     : kAny;
+        gpus.push_back(b.add_node(n));
+        if (place.ranked) gpu_ids.push_back(b.add_gpu(gpus.back()));
+    }
+    const NodeId hub = b.add_node(device(place, NodeKind::kScaleUpSwitch, 0));
+    for (const NodeId gpu : gpus)
+        b.add_cable(gpu, hub, LinkKind::kScaleUp, t.scale_up, t.scale_up_latency);
+    for (int j = 0; j < t.nics; ++j) {
+        Node n = device(place, NodeKind::kNic, j);
+        n.rail = j;
+        nics.push_back(b.add_node(n));
+        const NicId nic = place.ranked ? b.add_nic(nics.back()) : NicId{};
+        for (int i = 0; i < t.gpus; ++i) {
+            const bool serves =
+                t.nics >= t.gpus ? j / (t.nics / t.gpus) == i : i / (t.gpus / t.nics) == j;
+            if (!serves) continue;
+            b.add_cable(gpus[static_cast<std::size_t>(i)], nics.back(), LinkKind::kPcie, t.pcie,
+                        t.pcie_latency);
+            if (place.ranked) b.serve(gpu_ids[static_cast<std::size_t>(i)], nic);
+        }
+    }
+    return nics;
+}
+
+}  // namespace weft

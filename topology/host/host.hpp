@@ -1,0 +1,42 @@
+#pragma once
+// HostTemplate: what is in a server, as data: GPUs, NICs and their ports, PCIe and scale-up links.
+//
+// Models: every GPU on one scale-up switch; NIC j next to GPU j over PCIe, or several NICs for one
+// GPU (a live host with one GPU and four NICs), or several GPUs on one NIC. Rail = index of the
+// NIC. Leaves out: CPU sockets, PCIe switches shared by devices (live discovery brings them),
+// front-end NIC. Sources: HPN24 (H800: 400 GB/s both ways, NICs of 2 x 200G, PCIe Gen5 x16), SimAI
+// (360 GB/s, 25 ns NVSwitch hop, 0.5 us NIC and switch links), MLE (PCIe Gen5 x16 63 GB/s; H100 450
+// GB/s).
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/units.hpp"
+#include "topology/builder.hpp"
+
+namespace weft {
+
+struct HostTemplate {
+    int gpus = 8;
+    int nics = 8;  // a multiple or a divisor of gpus; 0: scale-up only
+    int ports_per_nic = 2;
+    Bandwidth port_rate;
+    SimDuration port_latency;  // NIC to first switch
+    Bandwidth pcie;
+    SimDuration pcie_latency;
+    Bandwidth scale_up;            // per GPU and direction
+    SimDuration scale_up_latency;  // one link; GPU to GPU is two
+};
+
+/// Where a host stands; kAny where it does not apply.
+struct HostPlace {
+    int host = 0;
+    int segment = kAny;
+    int pod = kAny;
+    int domain = kAny;
+    bool ranked = true;  // false: a backup host: devices and cables, but no ranks
+};
+
+/// Adds the devices and inner links; returns the NIC nodes, whose ports the caller cables.
+std::vector<NodeId> add_host(FabricBuilder& b, const HostTemplate& t, const HostPlace& place);
+
+}  // namespace weft

@@ -1,0 +1,41 @@
+#pragma once
+// Parameters: what a user set of a family's declared parameters, the rest at their defaults, read
+// as typed values. Unknown keys are rejected with near names, values with the key and an example.
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/registry.hpp"
+#include "base/units.hpp"
+
+namespace weft {
+
+using KeyValues = std::vector<std::pair<std::string, std::string>>;
+
+class Parameters {
+  public:
+    /// `where` names the thing in messages: "fabric hpn7".
+    Parameters(const RegistryInfo& info, const KeyValues& given, std::string where);
+
+    /// An integer in [low, high].
+    [[nodiscard]] int count(const std::string& key, int low, int high) const;
+    [[nodiscard]] Bandwidth rate(const std::string& key) const;  // positive
+    [[nodiscard]] SimDuration duration(const std::string& key) const;
+    /// One of `names`; returns its index.
+    [[nodiscard]] std::size_t choice(const std::string& key,
+                                     const std::vector<std::string>& names) const;
+    /// Every parameter in declared order, as given or defaulted.
+    [[nodiscard]] const KeyValues& resolved() const { return values_; }
+
+    /// ConfigError about one parameter.
+    [[noreturn]] void reject(const std::string& key, const std::string& expected,
+                             const std::string& example) const;
+
+  private:
+    [[nodiscard]] const std::string& text(const std::string& key) const;
+    std::string where_;
+    KeyValues values_;
+};
+
+}  // namespace weft

@@ -1,0 +1,125 @@
+// Routes hop by hop against lists written by hand, and what must hold for every route.
+#include "topology/routing/router.hpp"
+
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "topology/fabrics/fabrics.hpp"
+
+using namespace weft;
+
+namespace {
+
+std::vector<std::string> names(const Fabric& f, const Route& r) {
+    std::vector<std::string> out;
+    for (const LinkId l : r.links) out.push_back(f.name_of(l));
+    return out;
+}
+
+using Hops = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("inside a host the route is the scale-up switch", "[unit]") {
+    const Fabric f = make_fabric_from_text("hpn7:segments=1,hosts_per_segment=2");
+    const Router router{f};
+    const Edge e = router.edge(GpuId{0}, GpuId{5});
+    CHECK(e.scale_up());
+    const auto route = router.ecmp(e, 1);
+    REQUIRE(route);
+    CHECK(names(f, *route) ==
+          Hops{"host[0].gpu[0] > host[0].nvswitch[0]", "host[0].nvswitch[0] > host[0].gpu[5]"});
+    CHECK(latency(f, *route) == ns(50));
+    CHECK(bottleneck(f, *route) == 200_GBps);
+}
+
+TEST_CASE("same rail, same segment: one ToR, by plane", "[unit]") {
+    const Fabric f = make_fabric_from_text("hpn7:segments=1,hosts_per_segment=2");
+    const Router router{f};
+    const Edge e = router.edge(GpuId{3}, GpuId{11});
+    for (std::size_t plane = 0; plane < 2; ++plane) {
+        const auto routes = router.disjoint_paths(e, plane, 4);
+        REQUIRE(routes.size() == 1);
+        const std::string tor = plane == 0 ? "tor[6]" : "tor[7]";
+        const std::string port = plane == 0 ? ":0" : ":1";
+        CHECK(names(f, routes[0]) ==
+              Hops{"host[0].gpu[3] > host[0].nic[3]", "host[0].nic[3]" + port + " > " + tor,
+                   tor + " > host[1].nic[3]", "host[1].nic[3] > host[1].gpu[3]"});
+        CHECK(latency(f, routes[0]) == us(1));
+        CHECK(bottleneck(f, routes[0]) == 200_Gbps);
+    }
+}
+
+TEST_CASE("across segments sixty disjoint paths exist in each plane and no more", "[unit]") {
+    const Fabric f = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=2");
+    const Router router{f};
+    const Edge e = router.edge(GpuId{0}, GpuId{16});
+    std::set<std::uint32_t> links;
+    for (std::size_t plane = 0; plane < 2; ++plane) {
+        const auto routes = router.disjoint_paths(e, plane, 100);
+        CHECK(routes.size() == 60);
+        for (const Route& r : routes) {
+            REQUIRE(r.links.size() == 6);
+            for (std::size_t i = 1; i < 5; ++i) CHECK(f.link(r.links[i]).plane == int(plane));
+            CHECK(links.insert(r.links[2].value()).second);
+            CHECK(links.insert(r.links[3].value()).second);
+        }
+    }
+    CHECK(router.disjoint_paths(e, 0, 2).size() == 2);
+    CHECK(router.disjoint_paths(e, 0, 1, 1) != router.disjoint_paths(e, 0, 1, 2));
+}
+
+TEST_CASE("a lost port moves every flow to the other plane", "[unit]") {
+    const Fabric f = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=2");
+    Health health{f};
+    Router router{f, {}, &health};
+    const Edge e = router.edge(GpuId{0}, GpuId{16});
+    const LinkId port = f.nic(e.dst_nic).ports[0];
+    health.set_down(port);
+    health.set_down(reverse(port));
+    router.health_changed();
+    CHECK(router.disjoint_paths(e, 0, 4).empty());
+    CHECK(router.disjoint_paths(e, 1, 4).size() == 4);
+    for (std::uint16_t sport = 0; sport < 200; ++sport) {
+        const auto route = router.ecmp(e, sport);
+        REQUIRE(route);
+        CHECK(f.link(route->links[1]).plane == 1);
+    }
+    health.set_down(reverse(f.nic(e.dst_nic).ports[1]));
+    router.health_changed();
+    CHECK_FALSE(router.ecmp(e, 7).has_value());
+    CHECK(router.disjoint_paths(e, 1, 4).empty());
+}
+
+TEST_CASE("on a single plane an Agg may deliver through either ToR", "[unit]") {
+    const Fabric f = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=2,mode=single-plane");
+    const Router router{f};
+    const Edge e = router.edge(GpuId{0}, GpuId{16});
+    std::set<std::pair<std::uint32_t, std::uint32_t>> ports;
+    for (std::uint16_t sport = 0; sport < 500; ++sport) {
+        const auto route = router.ecmp(e, sport);
+        REQUIRE(route);
+        REQUIRE(route->links.size() == 6);
+        ports.insert({route->links[1].value(), route->links[4].value()});
+    }
+    CHECK(ports.size() == 4);
+}
+
+TEST_CASE("the hash is linear, and equal seeds polarise", "[unit]") {
+    const FiveTuple a{1, 2, 100, 0, 0}, b{7, 9, 4000, 0, 0}, c{6, 11, 100 ^ 4000, 0, 0};
+    CHECK((crc32(a) ^ crc32(b)) == crc32(c));
+    // Two tiers of eight links with one seed: the second tier uses one link in eight.
+    const EcmpHash same{HashSeeds::kSame, 5};
+    const EcmpHash each{HashSeeds::kPerTier, 5};
+    std::set<std::uint32_t> second_same;
+    std::set<std::uint32_t> second_each;
+    for (std::uint16_t port = 0; port < 2000; ++port) {
+        const std::uint32_t crc = crc32({1, 2, port});
+        if (EcmpHash::pick(crc, same.seed_of(1, 0), 8) == 3)
+            second_same.insert(EcmpHash::pick(crc, same.seed_of(2, 9), 8));
+        if (EcmpHash::pick(crc, each.seed_of(1, 0), 8) == 3)
+            second_each.insert(EcmpHash::pick(crc, each.seed_of(2, 9), 8));
+    }
+    CHECK(second_same.size() == 1);
+    CHECK(second_each.size() == 8);
+}
