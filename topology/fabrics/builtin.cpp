@@ -3,29 +3,84 @@
 namespace weft {
 namespace {
 
-std::vector<Parameter> with_host(std::vector<Parameter> own) {
-    for (Parameter& p : host_parameters()) own.push_back(std::move(p));
+constexpr const char* kH800 = "200GB/s";  // HPN24's hosts
+constexpr const char* kH100 = "450GB/s";  // DGX H100 (MLE)
+
+std::vector<Parameter> with_host(const char* scale_up, std::vector<Parameter> own) {
+    for (Parameter& p : host_parameters(scale_up)) own.push_back(std::move(p));
     return own;
+}
+
+RegistryInfo hpn7() {
+    return {"hpn7",
+            "Alibaba HPN 7.0: dual-plane, dual-ToR, rail-optimised, 15,360 GPUs a pod in two tiers",
+            "Qian et al., SIGCOMM 2024, sections 4-7",
+            with_host(kH800,
+                      {{"pods", "", "1", "pods; more than one adds the core layer"},
+                       {"segments", "", "15", "segments of each pod"},
+                       {"hosts_per_segment", "", "128", "active hosts of a segment, 8 GPUs each"},
+                       {"backup_hosts", "", "8", "further hosts of a segment that no rank uses"},
+                       {"mode", "", "dual-plane",
+                        "dual-plane, single-plane (60 uplinks a ToR over all 120 Agg) or "
+                        "single-plane-120 (SimAI's variant: 120 uplinks a ToR)"},
+                       {"port_rate", "bit/s", "200Gbps", "one of the two ports of a NIC"},
+                       {"trunk_rate", "bit/s", "400Gbps", "one link between switches"}})};
+}
+
+RegistryInfo dcn_plus() {
+    return {"dcn+", "Alibaba's DCN+, HPN's baseline: three-tier Clos, dual-ToR, not rail-optimised",
+            "Qian et al., SIGCOMM 2024, section 9.1",
+            with_host(
+                kH800,
+                {{"pods", "", "32", "pods of 4 segments; more than one adds the core layer"},
+                 {"hosts_per_segment", "", "16", "hosts of a segment, 8 GPUs each"},
+                 {"tor_uplinks", "", "64",
+                  "links up of each ToR, a multiple of 8 (the Agg of a pod); 64 is full bisection"},
+                 {"agg_uplinks", "", "64", "links up of each Agg; 64 is full bisection"},
+                 {"port_rate", "bit/s", "200Gbps", "one of the two ports of a NIC"},
+                 {"trunk_rate", "bit/s", "400Gbps", "one link between switches"}})};
+}
+
+RegistryInfo rail2() {
+    return {"rail2",
+            "Rail-optimised leaf and spine, one leaf a rail in each scalable unit (DGX SuperPOD)",
+            "NVIDIA DGX SuperPOD reference architecture B200, table of sizes",
+            with_host(kH100, {{"units", "", "8", "scalable units"},
+                              {"hosts_per_unit", "", "32", "hosts of a unit, 8 GPUs each"},
+                              {"leaf_uplinks", "", "32", "links up of each leaf"},
+                              {"port_rate", "bit/s", "400Gbps", "the one port of a NIC"},
+                              {"trunk_rate", "bit/s", "400Gbps", "one link between switches"}})};
+}
+
+RegistryInfo rail3() {
+    return {
+        "rail3",
+        "Rail-optimised three-tier Clos: tier 2 joins the leaves of one rail, the core joins rails",
+        "NVIDIA DGX SuperPOD reference architecture B200, table of sizes",
+        with_host(kH100, {{"units", "", "16", "scalable units"},
+                          {"hosts_per_unit", "", "32", "hosts of a unit, 8 GPUs each"},
+                          {"leaf_uplinks", "", "32", "links up of each leaf"},
+                          {"spine_uplinks", "", "32", "links up of each spine"},
+                          {"port_rate", "bit/s", "400Gbps", "the one port of a NIC"},
+                          {"trunk_rate", "bit/s", "400Gbps", "one link between switches"}})};
+}
+
+RegistryInfo scale_up() {
+    return {"scale-up",
+            "One scale-up domain: GPUs behind one switch",
+            "SimAI network presets (25 ns a link)",
+            {{"gpus", "", "8", "GPUs of the domain"},
+             {"rate", "bit/s", kH800, "link of a GPU to the switch, per direction"},
+             {"latency", "ns", "25ns", "one link; GPU to GPU is two"}}};
 }
 
 FabricRegistry make_registry() {
     FabricRegistry r{"fabric"};
-    r.add({"hpn7",
-           "Alibaba HPN 7.0: dual-plane, dual-ToR, rail-optimised, 15,360 GPUs a pod in two "
-           "tiers",
-           "Qian et al., SIGCOMM 2024, sections 4-7",
-           with_host({
-               {"pods", "", "1", "pods; more than one adds the core layer"},
-               {"segments", "", "15", "segments of each pod"},
-               {"hosts_per_segment", "", "128", "active hosts of each segment, 8 GPUs each"},
-               {"backup_hosts", "", "8", "further hosts of each segment that no rank uses"},
-               {"mode", "", "dual-plane",
-                "dual-plane, single-plane (60 uplinks a ToR over all 120 Agg) or "
-                "single-plane-120 (SimAI's variant: 120 uplinks a ToR)"},
-               {"port_rate", "bit/s", "200Gbps", "one port of a NIC"},
-               {"trunk_rate", "bit/s", "400Gbps", "one link between switches"},
-           })},
-          make_hpn7);
+    r.add(hpn7(), make_hpn7);
+    r.add(dcn_plus(), make_dcn_plus);
+    r.add(rail2(), make_rail2);
+    r.add(rail3(), make_rail3);
+    r.add(scale_up(), make_scale_up);
     return r;
 }
 

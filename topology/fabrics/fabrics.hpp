@@ -21,11 +21,23 @@ using FabricRegistry = Registry<FabricFactory>;
 [[nodiscard]] Fabric make_fabric_from_text(const std::string& text, const KeyValues& more = {});
 
 /// Parameters of the host that several families share, to append to their own.
-[[nodiscard]] std::vector<Parameter> host_parameters();
-/// The template those parameters describe, with ports at `port_rate`.
-[[nodiscard]] HostTemplate host_of(const Parameters& p, int ports_per_nic, Bandwidth port_rate);
+[[nodiscard]] std::vector<Parameter> host_parameters(const std::string& scale_up_rate);
+/// The template those parameters describe.
+[[nodiscard]] HostTemplate host_of(const Parameters& p);
+
+/// `count` switches like `proto`, indices from proto.index on.
+std::vector<NodeId> add_switches(FabricBuilder& b, Node proto, int count);
+
+/// `uplinks` cables from each of `lower` to `upper`; cable g, counted over all of them, goes to
+/// switch g mod |upper|, so that no upper switch has more than one cable more than another.
+void connect_tiers(FabricBuilder& b, const std::vector<NodeId>& lower, int uplinks,
+                   const std::vector<NodeId>& upper, Bandwidth rate, SimDuration latency);
 
 // The factories, one per file.
+[[nodiscard]] Fabric make_dcn_plus(const Parameters& p);
 [[nodiscard]] Fabric make_hpn7(const Parameters& p);
+[[nodiscard]] Fabric make_rail2(const Parameters& p);
+[[nodiscard]] Fabric make_rail3(const Parameters& p);
+[[nodiscard]] Fabric make_scale_up(const Parameters& p);
 
 }  // namespace weft

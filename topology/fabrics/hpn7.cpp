@@ -40,13 +40,10 @@ int side_of(int rail, int k) {
 
 std::vector<NodeId> add_aggs(FabricBuilder& b, const Shape& s, int pod) {
     std::vector<NodeId> aggs;
-    for (int i = 0; i < kAggs; ++i) {
-        Node n;
-        n.tier = 2;
-        n.plane = s.plane(i / kAggPerPlane);
-        n.pod = pod;
-        n.index = pod * kAggs + i;
-        aggs.push_back(b.add_node(n));
+    for (int half = 0; half < kPlanes; ++half) {
+        Node n{.tier = 2, .plane = s.plane(half), .pod = pod};
+        n.index = pod * kAggs + half * kAggPerPlane;
+        for (const NodeId agg : add_switches(b, n, kAggPerPlane)) aggs.push_back(agg);
     }
     return aggs;
 }
@@ -105,29 +102,19 @@ void add_hosts(FabricBuilder& b, const Shape& s, bool ranked,
     }
 }
 
-/// Uplink g of a plane (counted over pods, Aggs, ports) goes to core g mod cores: even for any
-/// size.
 void add_core(FabricBuilder& b, const Shape& s, const std::vector<std::vector<NodeId>>& aggs) {
     const int planes = s.mode == kDual ? kPlanes : 1;
-    const int per_pod = kAggs / planes;
-    const int uplinks = s.pods * per_pod * kAggUplinks;
+    const auto per_pod = static_cast<std::ptrdiff_t>(kAggs / planes);
+    const int uplinks = s.pods * kAggs / planes * kAggUplinks;
     const int cores = (uplinks + kCorePorts - 1) / kCorePorts;
     for (int plane = 0; plane < planes; ++plane) {
-        std::vector<NodeId> core;
-        for (int i = 0; i < cores; ++i) {
-            Node n;
-            n.tier = 3;
-            n.plane = plane;
-            n.index = plane * cores + i;
-            core.push_back(b.add_node(n));
-        }
-        for (int g = 0; g < uplinks; ++g) {
-            const int agg = g / kAggUplinks;
-            const auto in_pod = static_cast<std::size_t>(plane * per_pod + agg % per_pod);
-            b.add_cable(aggs[static_cast<std::size_t>(agg / per_pod)][in_pod],
-                        core[static_cast<std::size_t>(g % cores)], LinkKind::kFabric, s.trunk,
-                        s.host.port_latency);
-        }
+        const Node n{.tier = 3, .plane = plane, .index = plane * cores};
+        std::vector<NodeId> lower;
+        for (const std::vector<NodeId>& pod : aggs)
+            lower.insert(lower.end(), pod.begin() + plane * per_pod,
+                         pod.begin() + (plane + 1) * per_pod);
+        connect_tiers(b, lower, kAggUplinks, add_switches(b, n, cores), s.trunk,
+                      s.host.port_latency);
     }
 }
 
@@ -161,7 +148,7 @@ Fabric make_hpn7(const Parameters& p) {
     s.mode =
         static_cast<Mode>(p.choice("mode", {"dual-plane", "single-plane", "single-plane-120"}));
     s.trunk = p.rate("trunk_rate");
-    s.host = host_of(p, kPlanes, p.rate("port_rate"));
+    s.host = host_of(p);
 
     FabricBuilder b{"hpn7"};
     b.parameters(p.resolved());

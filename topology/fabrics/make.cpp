@@ -2,9 +2,9 @@
 
 namespace weft {
 
-std::vector<Parameter> host_parameters() {
+std::vector<Parameter> host_parameters(const std::string& scale_up_rate) {
     return {
-        {"scale_up_rate", "bit/s", "200GB/s",
+        {"scale_up_rate", "bit/s", scale_up_rate,
          "scale-up link of a GPU, per direction (H800 200GB/s, SimAI's H100 360GB/s, H100 "
          "450GB/s)"},
         {"pcie_rate", "bit/s", "63GB/s", "PCIe link between a GPU and its NIC, per direction"},
@@ -13,15 +13,28 @@ std::vector<Parameter> host_parameters() {
     };
 }
 
-HostTemplate host_of(const Parameters& p, int ports_per_nic, Bandwidth port_rate) {
+HostTemplate host_of(const Parameters& p) {
     HostTemplate t;
-    t.ports_per_nic = ports_per_nic;
-    t.port_rate = port_rate;
+    t.port_rate = p.rate("port_rate");
     t.port_latency = p.duration("link_latency");
     t.pcie = p.rate("pcie_rate");
     t.scale_up = p.rate("scale_up_rate");
     t.scale_up_latency = p.duration("scale_up_latency");
     return t;
+}
+
+std::vector<NodeId> add_switches(FabricBuilder& b, Node proto, int count) {
+    std::vector<NodeId> made;
+    for (int i = 0; i < count; ++i, ++proto.index) made.push_back(b.add_node(proto));
+    return made;
+}
+
+void connect_tiers(FabricBuilder& b, const std::vector<NodeId>& lower, int uplinks,
+                   const std::vector<NodeId>& upper, Bandwidth rate, SimDuration latency) {
+    std::size_t g = 0;
+    for (const NodeId low : lower)
+        for (int u = 0; u < uplinks; ++u, ++g)
+            b.add_cable(low, upper[g % upper.size()], LinkKind::kFabric, rate, latency);
 }
 
 Fabric make_fabric(const std::string& family, const KeyValues& given) {

@@ -17,9 +17,8 @@ namespace weft {
 
 struct HostTemplate {
     int gpus = 8;
-    int nics = 8;  // a multiple or a divisor of gpus; 0: scale-up only
-    int ports_per_nic = 2;
-    Bandwidth port_rate;
+    int nics = 8;              // a multiple or a divisor of gpus; 0: scale-up only
+    Bandwidth port_rate;       // one port of a NIC
     SimDuration port_latency;  // NIC to first switch
     Bandwidth pcie;
     SimDuration pcie_latency;
