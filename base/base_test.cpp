@@ -10,7 +10,8 @@ using namespace weft;
 
 TEST_CASE("a complaint is one line that names the place", "[unit]") {
     const Complaint c{"f.yaml", 3, "nic.rate", "400", "a rate", "400Gbps"};
-    CHECK(to_string(c) == "f.yaml:3: nic.rate: found \"400\", expected a rate, for example 400Gbps");
+    CHECK(to_string(c) ==
+          "f.yaml:3: nic.rate: found \"400\", expected a rate, for example 400Gbps");
     CHECK(printable("a\nb\xff") == "a\\x0ab\\xff");
     const ConfigError placed = ConfigError({.expected = "x"}).at("g", 2, "k");
     CHECK(std::string{placed.what()} == "g:2: k: expected x");
@@ -34,7 +35,8 @@ TEST_CASE("the registry suggests near names", "[unit]") {
     r.add({.name = "hierarchical", .description = {}, .source = {}, .parameters = {}}, 2);
     CHECK(r.at("ring").make == 1);
     CHECK_THROWS_WITH(r.at("hierarchicl"), Catch::Matchers::Contains("one of hierarchical,"));
-    CHECK_THROWS_AS(r.add({.name = "ring", .description = {}, .source = {}, .parameters = {}}, 3), Bug);
+    CHECK_THROWS_AS(r.add({.name = "ring", .description = {}, .source = {}, .parameters = {}}, 3),
+                    Bug);
 }
 
 TEST_CASE("ids start out as none", "[unit]") {

@@ -6,7 +6,9 @@
 namespace weft {
 namespace {
 
-void throw_bug(const std::string& message) { throw Bug(message); }
+void throw_bug(const std::string& message) {
+    throw Bug(message);
+}
 
 // The only process-wide state of the library: what a failed check does. It is set once, by main or
 // by a test, before anything runs.
@@ -14,7 +16,9 @@ std::atomic<CheckHandler> g_handler{&throw_bug};
 
 }  // namespace
 
-void set_check_handler(CheckHandler handler) { g_handler = handler ? handler : &throw_bug; }
+void set_check_handler(CheckHandler handler) {
+    g_handler = handler ? handler : &throw_bug;
+}
 
 void check_failed(const char* file, int line, const char* expression, const std::string& detail) {
     g_handler.load()(fmt::format("{}:{}: check failed: {}{}{}", file, line, expression,

@@ -3,7 +3,6 @@
 // The default handler throws Bug, which no library code catches; tests and fuzzers may install a
 // handler that aborts. WEFT_DCHECK is compiled out when NDEBUG is set.
 #include <fmt/core.h>
-
 #include <stdexcept>
 #include <string>
 
@@ -23,11 +22,10 @@ void set_check_handler(CheckHandler handler);
 
 }  // namespace weft
 
-#define WEFT_CHECK(condition, ...)                                                     \
-    do {                                                                               \
-        if (!(condition)) [[unlikely]]                                                 \
-            ::weft::check_failed(__FILE__, __LINE__, #condition,                       \
-                                 ::fmt::format("" __VA_ARGS__));                       \
+#define WEFT_CHECK(condition, ...)                                                               \
+    do {                                                                                         \
+        if (!(condition)) [[unlikely]]                                                           \
+            ::weft::check_failed(__FILE__, __LINE__, #condition, ::fmt::format("" __VA_ARGS__)); \
     } while (false)
 
 #ifdef NDEBUG

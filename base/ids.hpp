@@ -27,12 +27,12 @@ class Id {
     std::uint32_t v_ = kNone;
 };
 
-using RankId = Id<struct RankTag>;    // a member of a group or of the world
-using NodeId = Id<struct NodeTag>;    // a device of a fabric: GPU, NIC, switch
-using LinkId = Id<struct LinkTag>;    // a directed link; also names the port it leaves from
-using HostId = Id<struct HostTag>;    // a server
-using GpuId = Id<struct GpuTag>;      // index among the GPUs of a fabric
-using NicId = Id<struct NicTag>;      // index among the NICs of a fabric
+using RankId = Id<struct RankTag>;  // a member of a group or of the world
+using NodeId = Id<struct NodeTag>;  // a device of a fabric: GPU, NIC, switch
+using LinkId = Id<struct LinkTag>;  // a directed link; also names the port it leaves from
+using HostId = Id<struct HostTag>;  // a server
+using GpuId = Id<struct GpuTag>;    // index among the GPUs of a fabric
+using NicId = Id<struct NicTag>;    // index among the NICs of a fabric
 using FlowId = Id<struct FlowTag>;
 
 }  // namespace weft

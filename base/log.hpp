@@ -9,8 +9,8 @@ enum class LogLevel { kDebug, kInfo, kWarning };
 
 using LogSink = std::function<void(LogLevel, const std::string&)>;
 
-/// Progress of long work: fraction in [0, 1] and one line of text. Called at most ~10 times a second
-/// of work done; may be empty.
+/// Progress of long work: fraction in [0, 1] and one line of text. Called at most ~10 times a
+/// second of work done; may be empty.
 using ProgressSink = std::function<void(double fraction, const std::string& what)>;
 
 }  // namespace weft

@@ -29,7 +29,8 @@ std::string suggest(std::string_view wanted, const std::vector<std::string>& nam
     for (const std::string& name : names)
         if (near.size() < 3 && distance(head, name) <= 1 + name.size() / 3) near.push_back(name);
     std::string out;
-    for (const std::string& name : near.empty() ? names : near) out += (out.empty() ? "" : ", ") + name;
+    for (const std::string& name : near.empty() ? names : near)
+        out += (out.empty() ? "" : ", ") + name;
     return out;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
-// A named, self-describing list of things of one kind: fabrics, algorithms, trace formats. Filled by
-// the folder's builtin.cpp, one row each, called explicitly; there is no static self-registration
-// (a static library drops such objects). The rows feed --help, the docs tables and the generic tests.
+// A named, self-describing list of things of one kind: fabrics, algorithms, trace formats. Filled
+// by the folder's builtin.cpp, one row each, called explicitly; there is no static
+// self-registration (a static library drops such objects). The rows feed --help, the docs tables
+// and the generic tests.
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,7 +54,10 @@ class Registry {
         if (const Row* row = find(name)) return *row;
         std::vector<std::string> names;
         for (const Row& row : rows_) names.push_back(row.info.name);
-        throw ConfigError({.file = {}, .line = 0, .key = kind_, .found = printable(name),
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = kind_,
+                           .found = printable(name),
                            .expected = "one of " + suggest(name, names),
                            .example = names.empty() ? "" : names.front()});
     }

@@ -30,7 +30,8 @@ struct Complaint {
 
 class ConfigError : public std::runtime_error {
   public:
-    explicit ConfigError(Complaint c) : std::runtime_error(to_string(c)), complaint_(std::move(c)) {}
+    explicit ConfigError(Complaint c)
+        : std::runtime_error(to_string(c)), complaint_(std::move(c)) {}
     [[nodiscard]] const Complaint& complaint() const { return complaint_; }
     /// The same error, with the place filled in where it was still unknown.
     [[nodiscard]] ConfigError at(const std::string& file, int line, const std::string& key) const;
@@ -53,8 +54,8 @@ struct LiveError {
 template <class T>
 class [[nodiscard]] Outcome {
   public:
-    Outcome(T value) : state_(std::move(value)) {}              // NOLINT: implicit by design
-    Outcome(LiveError error) : state_(std::move(error)) {}      // NOLINT: implicit by design
+    Outcome(T value) : state_(std::move(value)) {}          // NOLINT: implicit by design
+    Outcome(LiveError error) : state_(std::move(error)) {}  // NOLINT: implicit by design
     [[nodiscard]] bool ok() const { return state_.index() == 0; }
     explicit operator bool() const { return ok(); }
     [[nodiscard]] const T& value() const {
@@ -80,8 +81,8 @@ using Status = Outcome<Done>;
 }  // namespace weft
 
 /// Returns the error of an expression of type Outcome<...> from the enclosing function.
-#define WEFT_TRY(expression)                             \
-    do {                                                 \
-        auto weft_try_result = (expression);             \
+#define WEFT_TRY(expression)                                  \
+    do {                                                      \
+        auto weft_try_result = (expression);                  \
         if (!weft_try_result) return weft_try_result.error(); \
     } while (false)

@@ -1,9 +1,8 @@
 #include "base/units.hpp"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cmath>
+#include <fmt/format.h>
 #include <span>
 #include <string_view>
 
@@ -27,10 +26,16 @@ struct Grammar {
     const char* example;
 };
 
-[[noreturn]] void reject(const std::string& text, const Grammar& grammar, const char* why = nullptr) {
-    const std::string expected = why ? fmt::format("{} ({})", grammar.expected, why) : grammar.expected;
-    throw ConfigError({.file = {}, .line = 0, .key = {}, .found = printable(text),
-                       .expected = expected, .example = grammar.example});
+[[noreturn]] void reject(const std::string& text, const Grammar& grammar,
+                         const char* why = nullptr) {
+    const std::string expected =
+        why ? fmt::format("{} ({})", grammar.expected, why) : grammar.expected;
+    throw ConfigError({.file = {},
+                       .line = 0,
+                       .key = {},
+                       .found = printable(text),
+                       .expected = expected,
+                       .example = grammar.example});
 }
 
 /// The decimal number at the front of the text as mantissa x 10^-places, exactly.
@@ -88,17 +93,16 @@ constexpr std::int64_t kKilo = 1'000, kMega = 1'000'000, kGiga = 1'000'000'000,
                        kTera = 1'000'000'000'000;
 
 constexpr std::array kByteUnits{
-    Unit{"B", 1},           Unit{"KB", kKilo},       Unit{"kB", kKilo},
-    Unit{"MB", kMega},      Unit{"GB", kGiga},       Unit{"TB", kTera},
-    Unit{"KiB", 1LL << 10}, Unit{"MiB", 1LL << 20},  Unit{"GiB", 1LL << 30},
-    Unit{"TiB", 1LL << 40}};
+    Unit{"B", 1},           Unit{"KB", kKilo},     Unit{"kB", kKilo},      Unit{"MB", kMega},
+    Unit{"GB", kGiga},      Unit{"TB", kTera},     Unit{"KiB", 1LL << 10}, Unit{"MiB", 1LL << 20},
+    Unit{"GiB", 1LL << 30}, Unit{"TiB", 1LL << 40}};
 constexpr std::array kRateUnits{
-    Unit{"bps", 1},           Unit{"kbps", kKilo},       Unit{"Mbps", kMega},
-    Unit{"Gbps", kGiga},      Unit{"Tbps", kTera},       Unit{"B/s", 8},
-    Unit{"kB/s", 8 * kKilo},  Unit{"MB/s", 8 * kMega},   Unit{"GB/s", 8 * kGiga},
-    Unit{"TB/s", 8 * kTera},  Unit{"KiB/s", 8LL << 10},  Unit{"MiB/s", 8LL << 20},
+    Unit{"bps", 1},          Unit{"kbps", kKilo},      Unit{"Mbps", kMega},
+    Unit{"Gbps", kGiga},     Unit{"Tbps", kTera},      Unit{"B/s", 8},
+    Unit{"kB/s", 8 * kKilo}, Unit{"MB/s", 8 * kMega},  Unit{"GB/s", 8 * kGiga},
+    Unit{"TB/s", 8 * kTera}, Unit{"KiB/s", 8LL << 10}, Unit{"MiB/s", 8LL << 20},
     Unit{"GiB/s", 8LL << 30}};
-constexpr std::array kTimeUnits{Unit{"ps", 1},     Unit{"ns", kKilo},  Unit{"us", kMega},
+constexpr std::array kTimeUnits{Unit{"ps", 1}, Unit{"ns", kKilo}, Unit{"us", kMega},
                                 Unit{"ms", kGiga}, Unit{"s", kTera}};
 
 constexpr Grammar kByteGrammar{kByteUnits, "a size with its unit (B, KiB, MiB, GiB, kB, MB, GB)",
@@ -135,7 +139,9 @@ Bytes bytes_in(SimDuration span, Bandwidth rate) {
     return Bytes{static_cast<std::int64_t>(bytes)};
 }
 
-Bytes parse_bytes(const std::string& text) { return Bytes{parse_quantity(text, kByteGrammar)}; }
+Bytes parse_bytes(const std::string& text) {
+    return Bytes{parse_quantity(text, kByteGrammar)};
+}
 Bandwidth parse_bandwidth(const std::string& text) {
     return Bandwidth{parse_quantity(text, kRateGrammar)};
 }
@@ -153,7 +159,11 @@ std::string to_string(Bandwidth b) {
                                       Unit{"Gbps", kGiga}, Unit{"Tbps", kTera}};
     return scaled(b.bits_per_second(), units);
 }
-std::string to_string(SimDuration d) { return scaled(d.ps(), kTimeUnits); }
-std::string to_string(SimTime t) { return scaled(t.ps(), kTimeUnits); }
+std::string to_string(SimDuration d) {
+    return scaled(d.ps(), kTimeUnits);
+}
+std::string to_string(SimTime t) {
+    return scaled(t.ps(), kTimeUnits);
+}
 
 }  // namespace weft

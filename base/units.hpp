@@ -108,13 +108,23 @@ class SimTime {
     std::int64_t ps_ = 0;
 };
 
-[[nodiscard]] constexpr SimDuration ps(std::int64_t n) { return SimDuration{n}; }
-[[nodiscard]] constexpr SimDuration ns(std::int64_t n) { return SimDuration{n * 1'000}; }
-[[nodiscard]] constexpr SimDuration us(std::int64_t n) { return SimDuration{n * 1'000'000}; }
-[[nodiscard]] constexpr SimDuration ms(std::int64_t n) { return SimDuration{n * 1'000'000'000}; }
+[[nodiscard]] constexpr SimDuration ps(std::int64_t n) {
+    return SimDuration{n};
+}
+[[nodiscard]] constexpr SimDuration ns(std::int64_t n) {
+    return SimDuration{n * 1'000};
+}
+[[nodiscard]] constexpr SimDuration us(std::int64_t n) {
+    return SimDuration{n * 1'000'000};
+}
+[[nodiscard]] constexpr SimDuration ms(std::int64_t n) {
+    return SimDuration{n * 1'000'000'000};
+}
 
 inline namespace literals {
-constexpr Bytes operator""_B(unsigned long long n) { return Bytes{static_cast<std::int64_t>(n)}; }
+constexpr Bytes operator""_B(unsigned long long n) {
+    return Bytes{static_cast<std::int64_t>(n)};
+}
 constexpr Bytes operator""_KiB(unsigned long long n) {
     return Bytes{static_cast<std::int64_t>(n) << 10};
 }
@@ -134,7 +144,9 @@ constexpr Bandwidth operator""_GBps(unsigned long long n) {
 }  // namespace literals
 
 /// ceil(a / b) for a >= 0, b > 0.
-[[nodiscard]] constexpr Int128 ceil_div(Int128 a, Int128 b) { return (a + b - 1) / b; }
+[[nodiscard]] constexpr Int128 ceil_div(Int128 a, Int128 b) {
+    return (a + b - 1) / b;
+}
 
 /// Serialisation time of `size` at `rate`, rounded up to a picosecond. rate must be positive; a
 /// result beyond 106 days is a bug and fails a check.
@@ -146,9 +158,9 @@ constexpr Bandwidth operator""_GBps(unsigned long long n) {
 // Text. Every value needs a unit; only "0" may be bare. k, M, G, T are powers of 10; Ki, Mi, Gi,
 // Ti powers of 2; b is bit, B is byte. Each throws ConfigError (base/result.hpp) that says what
 // was found, what was expected, and an example; the caller adds file, line and key.
-[[nodiscard]] Bytes parse_bytes(const std::string& text);             // "64MiB", "1GB", "512B"
-[[nodiscard]] Bandwidth parse_bandwidth(const std::string& text);     // "400Gbps", "50GB/s"
-[[nodiscard]] SimDuration parse_duration(const std::string& text);    // "1.5us", "250ns", "2ms"
+[[nodiscard]] Bytes parse_bytes(const std::string& text);           // "64MiB", "1GB", "512B"
+[[nodiscard]] Bandwidth parse_bandwidth(const std::string& text);   // "400Gbps", "50GB/s"
+[[nodiscard]] SimDuration parse_duration(const std::string& text);  // "1.5us", "250ns", "2ms"
 
 // Short text for people: "64 MiB", "400 Gbps", "1.342 ms". Exact values go to JSON as integers
 // whose key ends in the unit.

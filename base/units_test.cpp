@@ -10,7 +10,7 @@ using namespace weft::literals;
 TEST_CASE("transfer time is exact in 128 bits and rounds up", "[unit]") {
     CHECK(transfer_time(64_MiB, 50_GBps).ps() == 1'342'177'280);
     CHECK(transfer_time(1_B, 400_Gbps).ps() == 20);
-    CHECK(transfer_time(1_B, 900_Gbps).ps() == 9);            // 8.89 rounded up
+    CHECK(transfer_time(1_B, 900_Gbps).ps() == 9);  // 8.89 rounded up
     CHECK(transfer_time(Bytes{1LL << 50}, 400_Gbps).ps() == 22'517'998'136'852'480);
     CHECK(transfer_time(0_B, 1_Gbps).ps() == 0);
     CHECK_THROWS_AS(transfer_time(1_B, Bandwidth{0}), Bug);

@@ -17,15 +17,16 @@ namespace weft {
 enum class NetworkModel : std::uint8_t { kAnalytic, kFlow };
 enum class EndpointModel : std::uint8_t { kIdeal, kCalibrated };
 
-/// How collectives are really carried (facts A1, A2b). `weft`: QPs pinned to disjoint paths, messages go to the
-/// path with the least outstanding bytes. `nccl-static`: a fixed number of QPs per connection whose
-/// 5-tuples are hashed at every hop, bytes split evenly over the QPs whatever the paths do.
+/// How collectives are really carried (facts A1, A2b). `weft`: QPs pinned to disjoint paths,
+/// messages go to the path with the least outstanding bytes. `nccl-static`: a fixed number of QPs
+/// per connection whose 5-tuples are hashed at every hop, bytes split evenly over the QPs whatever
+/// the paths do.
 enum class Bonding : std::uint8_t {
     kInTurn,  // QP i leaves by port i mod ports (mlx5's queue affinity; the default of nccl-static)
     kHash,    // by hash of the 5-tuple
 };
 struct Library {
-    std::string name = "weft";        // "weft" | "nccl-static"
+    std::string name = "weft";             // "weft" | "nccl-static"
     Bonding bonding = Bonding::kInTurn;    // how QPs fall on the ports of a NIC (nccl-static)
     std::uint32_t qps_per_connection = 0;  // 0: the library's own default
     std::uint32_t channels = 0;            // 0: the algorithm's own default
@@ -37,20 +38,20 @@ struct Failure {
     SimTime at;
     LinkId link;
     bool both_directions = true;
-    Bandwidth rate;                   // the new rate; 0 = down
-    SimDuration convergence;          // until routing has moved the traffic elsewhere
+    Bandwidth rate;           // the new rate; 0 = down
+    SimDuration convergence;  // until routing has moved the traffic elsewhere
 };
 
 struct Scenario {
-    const Fabric* fabric = nullptr;         // outlives the simulation
-    const Workload* workload = nullptr;     // outlives the simulation
+    const Fabric* fabric = nullptr;      // outlives the simulation
+    const Workload* workload = nullptr;  // outlives the simulation
     Placement placement;
     Library library;
     NetworkModel network = NetworkModel::kFlow;
     EndpointModel endpoint = EndpointModel::kCalibrated;
     std::vector<Failure> failures;
-    std::uint64_t seed = 1;                 // ECMP hash seeds and 5-tuples derive from it
-    bool symmetry = true;                   // false: every rank and flow by itself; the same answer
+    std::uint64_t seed = 1;  // ECMP hash seeds and 5-tuples derive from it
+    bool symmetry = true;    // false: every rank and flow by itself; the same answer
 };
 
 /// Runs the workload once. Deterministic: same Scenario, same Result, bit for bit.

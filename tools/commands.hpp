@@ -1,8 +1,8 @@
 #pragma once
 // The subcommands of `weft`. One file per subcommand (tools/cmd_NAME.cpp) and one row in
-// tools/builtin.cpp. A subcommand parses its flags, calls the rooms, prints the result to stdout and
-// progress to stderr. Errors: ConfigError for bad input (exit 2); returning non-zero means the run
-// failed (exit 1).
+// tools/builtin.cpp. A subcommand parses its flags, calls the rooms, prints the result to stdout
+// and progress to stderr. Errors: ConfigError for bad input (exit 2); returning non-zero means the
+// run failed (exit 1).
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <vector>

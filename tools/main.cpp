@@ -1,8 +1,7 @@
 // `weft`: the one program. Exit status: 0 done, 1 the run failed, 2 bad usage or bad input.
-#include <fmt/format.h>
-
 #include <cstdio>
 #include <exception>
+#include <fmt/format.h>
 
 #include "base/result.hpp"
 #include "tools/commands.hpp"

@@ -1,7 +1,7 @@
 #pragma once
 // Result: what happened, one schema for all engines and for live runs. result.json holds this and
-// the resolved Scenario and nothing that differs between machines, thread counts or symmetry on and off;
-// host, wall time and command line go to run.json. Raw numbers carry the unit last.
+// the resolved Scenario and nothing that differs between machines, thread counts or symmetry on and
+// off; host, wall time and command line go to run.json. Raw numbers carry the unit last.
 #include <cstdint>
 #include <map>
 #include <string>
@@ -15,37 +15,37 @@ namespace weft {
 
 /// All collectives (or p2p messages) of one kind, family and size.
 struct CollectiveSummary {
-    std::string family;          // "TP"
-    std::string kind;            // "allreduce", "sendrecv"
+    std::string family;  // "TP"
+    std::string kind;    // "allreduce", "sendrecv"
     std::string algorithm;
     std::uint32_t group_size = 0;
-    Bytes size;                  // nccl-tests total
-    std::uint64_t count = 0;     // group-collectives executed over the whole world
-    SimDuration mean_time;       // from the moment the last member arrived to the last member's end
+    Bytes size;               // nccl-tests total
+    std::uint64_t count = 0;  // group-collectives executed over the whole world
+    SimDuration mean_time;    // from the moment the last member arrived to the last member's end
     SimDuration min_time;
     SimDuration max_time;
-    double algbw_gbytes_per_s = 0;   // size / mean_time
+    double algbw_gbytes_per_s = 0;  // size / mean_time
     double busbw_gbytes_per_s = 0;
 };
 
 /// Communication of one family on the slowest rank.
 struct FamilyTime {
     std::string family;
-    SimDuration total;           // some collective of the family in flight on this rank
-    SimDuration exposed;         // of that, no compute running on this rank
-    SimDuration waiting;         // of total, waiting for other members to arrive
+    SimDuration total;    // some collective of the family in flight on this rank
+    SimDuration exposed;  // of that, no compute running on this rank
+    SimDuration waiting;  // of total, waiting for other members to arrive
 };
 
 struct LinkUse {
     LinkId link;
     std::string name;
-    std::string kind;            // "scale-up", "pcie", "access", "fabric"
+    std::string kind;  // "scale-up", "pcie", "access", "fabric"
     std::int32_t rail = -1;
     std::int32_t plane = -1;
     std::int32_t tier = 0;
     Bytes carried;
-    double utilisation = 0;      // carried / (capacity x step time)
-    SimDuration busy;            // time with any traffic on it
+    double utilisation = 0;  // carried / (capacity x step time)
+    SimDuration busy;        // time with any traffic on it
 };
 
 /// Sum over the links of one kind, tier, plane and direction, for the drawing.
@@ -54,7 +54,7 @@ struct LinkGroupUse {
     std::int32_t tier = 0;
     std::int32_t plane = -1;
     std::int32_t rail = -1;
-    bool up = true;              // away from the hosts
+    bool up = true;  // away from the hosts
     std::uint32_t links = 0;
     Bytes carried;
     double mean_utilisation = 0;
@@ -64,27 +64,27 @@ struct LinkGroupUse {
 /// One bar of the timeline: of the slowest rank and of one rank per program.
 struct Span {
     RankId rank;
-    std::string track;           // "compute", "TP", "PP send"
+    std::string track;  // "compute", "TP", "PP send"
     std::string label;
     SimTime start;
     SimTime end;
-    SimTime ready;               // when this rank had arrived; start..: communication under way
+    SimTime ready;  // when this rank had arrived; start..: communication under way
 };
 
 struct Result {
-    SimDuration step_time;       // the slowest rank's
+    SimDuration step_time;  // the slowest rank's
     RankId slowest_rank;
     bool has_compute = true;
-    SimDuration compute;         // on the slowest rank
-    SimDuration bubble;          // slowest rank: neither compute nor communication in flight
+    SimDuration compute;  // on the slowest rank
+    SimDuration bubble;   // slowest rank: neither compute nor communication in flight
     std::vector<FamilyTime> families;
     std::vector<CollectiveSummary> collectives;
-    std::vector<LinkUse> busiest_links;      // the ten busiest, by utilisation then by id
+    std::vector<LinkUse> busiest_links;  // the ten busiest, by utilisation then by id
     std::vector<LinkGroupUse> link_groups;
     std::vector<Span> timeline;
-    SimDuration lower_bound;     // max over links of bytes / capacity, and critical path
+    SimDuration lower_bound;  // max over links of bytes / capacity, and critical path
     std::vector<std::string> assumptions;
-    std::vector<std::string> warnings;       // "3 links above 90 %: victim flows are not modelled"
+    std::vector<std::string> warnings;  // "3 links above 90 %: victim flows are not modelled"
     std::map<std::string, std::string> scenario;  // resolved, flat: "fabric.name" -> "hpn7"
 };
 

@@ -38,8 +38,8 @@ struct CollectiveOp {
     Bytes size;
 };
 /// To or from the member at (own position + offset) of the family's group; the group is a chain,
-/// not a ring: an offset beyond the end is a fault of the workload. The i-th send to a peer meets its
-/// i-th receive from here.
+/// not a ring: an offset beyond the end is a fault of the workload. The i-th send to a peer meets
+/// its i-th receive from here.
 struct P2pOp {
     bool send = true;
     std::uint32_t family = 0;
@@ -56,7 +56,7 @@ struct Op {
 };
 
 struct Program {
-    std::string name;                  // "stage 3"
+    std::string name;  // "stage 3"
     std::vector<std::string> labels;
     std::vector<Op> ops;
 };
@@ -65,11 +65,11 @@ struct Workload {
     std::string name;
     std::uint32_t world = 1;
     std::vector<Program> programs;
-    std::vector<std::uint32_t> program_of;   // by world rank
+    std::vector<std::uint32_t> program_of;  // by world rank
     std::vector<GroupFamily> families;
-    bool has_compute = true;                 // false: "compute: none in the trace", no exposure
-    std::vector<std::string> assumptions;    // rank order, schedule, what the trace does not say
-    std::string source;                      // file name and content hash
+    bool has_compute = true;               // false: "compute: none in the trace", no exposure
+    std::vector<std::string> assumptions;  // rank order, schedule, what the trace does not say
+    std::string source;                    // file name and content hash
 };
 
 /// Checks everything execution relies on: indices, group sizes dividing the world, program lengths,

@@ -3,14 +3,14 @@
 // list of sends: memory is O(channels), and any rank's i-th operation comes in O(1).
 //
 // Vocabulary. A channel owns a share of the data and has stages in order. A channel's data is
-// divided into `units` equal pieces (rounded as below); every transfer moves a UnitSet. Slices cut a
-// transfer for pipelining and never change what is computed. A stage is a pattern over a Partition:
-// cells of equal size whose members talk only inside the cell.
+// divided into `units` equal pieces (rounded as below); every transfer moves a UnitSet. Slices cut
+// a transfer for pipelining and never change what is computed. A stage is a pattern over a
+// Partition: cells of equal size whose members talk only inside the cell.
 //
 // Rounding, exact and in elements. Replicated data (all-reduce, broadcast, send/recv), N elements:
-// channel c holds [floor(N W_c / W), floor(N W_{c+1} / W)), W_c the running sum of weights; unit u of
-// U holds the same floor of that. Blocked data (all-gather, reduce-scatter, all-to-all), n blocks
-// of N elements: unit = block (U = n), and channel c holds the same floor of every block.
+// channel c holds [floor(N W_c / W), floor(N W_{c+1} / W)), W_c the running sum of weights; unit u
+// of U holds the same floor of that. Blocked data (all-gather, reduce-scatter, all-to-all), n
+// blocks of N elements: unit = block (U = n), and channel c holds the same floor of every block.
 // Zero-size parts are legal everywhere.
 //
 // Semantics: collectives/plan/README.md. Leaves out (later patterns): Exchange, InNetwork.
@@ -27,7 +27,12 @@
 namespace weft {
 
 enum class Collective : std::uint8_t {
-    kAllReduce, kAllGather, kReduceScatter, kAllToAll, kBroadcast, kSendRecv,
+    kAllReduce,
+    kAllGather,
+    kReduceScatter,
+    kAllToAll,
+    kBroadcast,
+    kSendRecv,
 };
 [[nodiscard]] const char* name_of(Collective c);  // "allreduce", "allgather", ...
 /// bytes-on-the-wire factor of nccl-tests: busbw = algbw x factor(c, n).
@@ -46,7 +51,8 @@ struct UnitSet {
 struct Partition {
     std::uint32_t size = 1;
     std::uint32_t stride = 1;
-    std::vector<std::uint32_t> order;  // table: order[cell * size + position] = rank; empty = the rule
+    std::vector<std::uint32_t>
+        order;  // table: order[cell * size + position] = rank; empty = the rule
     std::vector<std::uint32_t> where;  // inverse of order: where[rank] = cell * size + position
     [[nodiscard]] std::uint32_t cell(std::uint32_t rank) const;
     [[nodiscard]] std::uint32_t position(std::uint32_t rank) const;
@@ -58,7 +64,7 @@ struct Partition {
 struct ChunkMap {
     std::uint32_t span = 1;
     std::uint32_t stride = 1;
-    std::uint32_t index_step = 1;        // units between the firsts of consecutive chunk indices
+    std::uint32_t index_step = 1;  // units between the firsts of consecutive chunk indices
     std::uint32_t outer_span = 0;
     std::optional<Partition> outer;
     [[nodiscard]] UnitSet units(std::uint32_t rank, std::uint32_t index) const;
@@ -72,7 +78,8 @@ enum class Arrival : std::uint8_t {
 };
 
 /// Position p sends at step s the chunk (p + first - s) mod size to position p + 1, and receives
-/// the chunk (p + first - s - 1) mod size from position p - 1; direction -1 mirrors p. Steps 0..steps-1.
+/// the chunk (p + first - s - 1) mod size from position p - 1; direction -1 mirrors p. Steps
+/// 0..steps-1.
 struct Ring {
     std::int32_t first = 0;
     std::int32_t direction = +1;
@@ -80,20 +87,21 @@ struct Ring {
     ChunkMap chunks;
 };
 
-/// At step s position p sends to p + s + 1 and receives from p - s - 1 (mod size), for s < size - 1.
-/// Which chunk index goes to peer q: the peer's (scatter), one's own (gather).
+/// At step s position p sends to p + s + 1 and receives from p - s - 1 (mod size), for s < size
+/// - 1. Which chunk index goes to peer q: the peer's (scatter), one's own (gather).
 struct Direct {
-    bool by_destination = true;   // sender picks chunk index = q (scatter, all-to-all), else p (gather)
-    ChunkMap send_chunks;         // in the sender's source buffer
-    ChunkMap recv_chunks;         // in the receiver's destination buffer; index = the sender's
-                                  // position for all-to-all (recv_by_source), else as sent
+    bool by_destination =
+        true;              // sender picks chunk index = q (scatter, all-to-all), else p (gather)
+    ChunkMap send_chunks;  // in the sender's source buffer
+    ChunkMap recv_chunks;  // in the receiver's destination buffer; index = the sender's
+                           // position for all-to-all (recv_by_source), else as sent
     bool recv_by_source = false;
 };
 
 /// Chunk i = 0..chunks-1 flows from the root down (broadcast) over a tree of `radix` children per
 /// node in position order relative to the root; radix 1 is a chain.
 struct Tree {
-    std::uint32_t root = 0;       // position
+    std::uint32_t root = 0;  // position
     std::uint32_t radix = 1;
     std::uint32_t chunk_count = 1;
     ChunkMap chunks;
@@ -115,8 +123,8 @@ struct Stage {
     Pattern pattern;
     Partition cells;
     Arrival arrival = Arrival::kCopy;
-    /// Where transfers read from and arrive. A unit of the destination buffer that this rank has not
-    /// yet written is read from `kInput` (so no local copy precedes a reduction).
+    /// Where transfers read from and arrive. A unit of the destination buffer that this rank has
+    /// not yet written is read from `kInput` (so no local copy precedes a reduction).
     Buffer source = Buffer::kOutput;
     Buffer destination = Buffer::kOutput;
 };
@@ -125,17 +133,17 @@ enum class Protocol : std::uint8_t { kEager, kRendezvous };
 
 struct Channel {
     std::uint32_t weight = 1;
-    std::int32_t rail = -1;    // wanted rail; -1 = each rank's own nearest NIC
-    std::int32_t plane = -1;   // wanted plane; -1 = spread over all planes
+    std::int32_t rail = -1;   // wanted rail; -1 = each rank's own nearest NIC
+    std::int32_t plane = -1;  // wanted plane; -1 = spread over all planes
     std::uint32_t units = 1;
     Protocol protocol = Protocol::kRendezvous;
-    std::uint32_t slots = 8;   // unconsumed slices a connection may hold
+    std::uint32_t slots = 8;  // unconsumed slices a connection may hold
     Bytes slice{512 * 1024};
     std::vector<Stage> stages;
 };
 
 struct PlanTemplate {
-    std::string algorithm;     // registry name
+    std::string algorithm;  // registry name
     Collective collective = Collective::kAllReduce;
     std::uint32_t n = 1;
     std::uint32_t root = 0;
@@ -158,14 +166,14 @@ struct PlanTemplate {
 struct Transfer {
     std::uint32_t step = 0;
     std::uint32_t peer = 0;
-    UnitSet units;             // in this rank's own buffer (source for a send, destination for a receive)
+    UnitSet units;  // in this rank's own buffer (source for a send, destination for a receive)
     bool operator==(const Transfer&) const = default;
 };
 
-[[nodiscard]] std::uint32_t send_count(const PlanTemplate& p, std::size_t channel, std::size_t stage,
-                                       std::uint32_t rank);
-[[nodiscard]] std::uint32_t recv_count(const PlanTemplate& p, std::size_t channel, std::size_t stage,
-                                       std::uint32_t rank);
+[[nodiscard]] std::uint32_t send_count(const PlanTemplate& p, std::size_t channel,
+                                       std::size_t stage, std::uint32_t rank);
+[[nodiscard]] std::uint32_t recv_count(const PlanTemplate& p, std::size_t channel,
+                                       std::size_t stage, std::uint32_t rank);
 [[nodiscard]] Transfer send_at(const PlanTemplate& p, std::size_t channel, std::size_t stage,
                                std::uint32_t rank, std::uint32_t i);
 [[nodiscard]] Transfer recv_at(const PlanTemplate& p, std::size_t channel, std::size_t stage,
@@ -174,7 +182,7 @@ struct Transfer {
 // ---- Binding: what the launch knows ----
 
 struct Binding {
-    std::uint64_t count = 0;       // elements: of the vector (replicated) or of one block (blocked)
+    std::uint64_t count = 0;  // elements: of the vector (replicated) or of one block (blocked)
     std::uint32_t element_size = 4;
     bool in_place = false;
 };

@@ -1,14 +1,16 @@
-# What every target of the tree shares: the language level, warnings, sanitizers, and two helpers,
+# What every target of the tree shares: the language level, warnings, sanitizers, and the helpers
 # weft_library() for a room and weft_unit_tests() for the tests that lie beside its sources.
+include(GNUInstallDirs)
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-set_property(GLOBAL PROPERTY USE_FOLDERS ON)
 
+# Paths relative to the source tree, so that one cache serves every checkout.
 find_program(WEFT_CCACHE ccache)
 if(WEFT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${WEFT_CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER env "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1
+      "${WEFT_CCACHE}")
 endif()
 
 find_package(fmt REQUIRED)
@@ -31,15 +33,30 @@ if(WEFT_SANITIZE)
 endif()
 
 # weft_library(NAME SOURCES ... [DEPENDS ...] [PRIVATE_DEPENDS ...])
+# The headers beside the sources are public and are installed, save those in a folder detail/.
 function(weft_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
   add_library(${name} STATIC ${arg_SOURCES})
-  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  set(headers)
+  foreach(source IN LISTS arg_SOURCES)
+    cmake_path(ABSOLUTE_PATH source NORMALIZE OUTPUT_VARIABLE source)
+    cmake_path(GET source PARENT_PATH folder)
+    if(NOT folder MATCHES "/detail$")
+      file(GLOB beside CONFIGURE_DEPENDS ${folder}/*.hpp)
+      list(APPEND headers ${beside})
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES headers)
+  target_sources(${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
+  target_include_directories(${name} PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(${name} PUBLIC ${arg_DEPENDS} fmt::fmt
-    PRIVATE ${arg_PRIVATE_DEPENDS} weft_options)
+    PRIVATE ${arg_PRIVATE_DEPENDS} $<BUILD_INTERFACE:weft_options>)
+  set_property(GLOBAL APPEND PROPERTY weft_libraries ${name})
 endfunction()
 
-# weft_unit_tests(NAME SOURCES ... DEPENDS ... [LABELS ...]): one Catch2 program, one CTest test a case.
+# weft_unit_tests(NAME SOURCES ... DEPENDS ... [LABELS ...]): one Catch2 program, one CTest test a
+# case. A case that lacks an optional input calls WEFT_SKIP (tests/support/skip.hpp): CTest then
+# counts it as skipped. LABELS: unit (the default), property, golden, integration, slow (over 2 s).
 function(weft_unit_tests name)
   if(NOT WEFT_TESTS)
     return()
@@ -51,19 +68,38 @@ function(weft_unit_tests name)
     set(arg_LABELS unit)
   endif()
   catch_discover_tests(${name} TEST_PREFIX "${name}: " PROPERTIES LABELS "${arg_LABELS}"
-    TIMEOUT 300 DISCOVERY_MODE PRE_TEST)
+    TIMEOUT 300 SKIP_REGULAR_EXPRESSION "SKIPPED: " DISCOVERY_MODE PRE_TEST)
 endfunction()
 
 if(WEFT_TESTS)
   enable_testing()
   find_package(Catch2 2.13 REQUIRED)
   include(Catch)
-  file(WRITE "${CMAKE_BINARY_DIR}/catch_main.cpp.in"
-       "#define CATCH_CONFIG_MAIN\n#include <catch2/catch.hpp>\n")
-  configure_file("${CMAKE_BINARY_DIR}/catch_main.cpp.in" "${CMAKE_BINARY_DIR}/catch_main.cpp" COPYONLY)
-  add_library(weft_catch_main STATIC "${CMAKE_BINARY_DIR}/catch_main.cpp")
+  # Catch2's main is slow to compile: it is built once, and no test includes it.
+  add_library(weft_catch_main STATIC "${PROJECT_SOURCE_DIR}/tests/support/catch_main.cpp")
   target_link_libraries(weft_catch_main PUBLIC Catch2::Catch2)
+  target_include_directories(weft_catch_main PUBLIC ${PROJECT_SOURCE_DIR})
+  # Real inputs of other tools; optional, so the tests that read them may skip.
+  target_compile_definitions(weft_catch_main PUBLIC
+    WEFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}" WEFT_SHARED_DATA="${PROJECT_SOURCE_DIR}/../shared/data")
   if(WEFT_SANITIZE)
     target_compile_options(weft_catch_main PRIVATE -fsanitize=${WEFT_SANITIZE})
   endif()
 endif()
+
+# Installs the program, the libraries, the public headers and the package file for find_package.
+function(weft_install)
+  include(CMakePackageConfigHelpers)
+  get_property(libraries GLOBAL PROPERTY weft_libraries)
+  set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/weft)
+  install(TARGETS ${libraries} EXPORT weft_targets
+          FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weft)
+  install(TARGETS weft RUNTIME)
+  install(EXPORT weft_targets NAMESPACE weft:: DESTINATION ${package_dir})
+  configure_package_config_file(${PROJECT_SOURCE_DIR}/tools/cmake/weft-config.cmake.in
+    ${PROJECT_BINARY_DIR}/weft-config.cmake INSTALL_DESTINATION ${package_dir})
+  write_basic_package_version_file(${PROJECT_BINARY_DIR}/weft-config-version.cmake
+    COMPATIBILITY SameMinorVersion)
+  install(FILES ${PROJECT_BINARY_DIR}/weft-config.cmake
+    ${PROJECT_BINARY_DIR}/weft-config-version.cmake DESTINATION ${package_dir})
+endfunction()
