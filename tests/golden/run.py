@@ -24,7 +24,8 @@ def run(command, out):
     tools = (ROOT / os.environ.get("WEFT_BUILD_DIR", "build/release") / "tools").resolve()
     env = {**os.environ, "OUT": out, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=env, text=True, errors="replace",
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
     text = done.stdout.replace(out, "$OUT")
     if text and not text.endswith("\n"):
         text += "\n"
