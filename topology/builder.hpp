@@ -23,6 +23,8 @@ class FabricBuilder {
     /// Core switches pick the next hop by ingress port, not by 5-tuple (HPN24).
     void core_hash_by_ingress() { fabric_.core_hash_by_ingress_ = true; }
 
+    void switch_capacity(Bandwidth capacity) { fabric_.switch_capacity_ = capacity; }
+
     NodeId add_node(const Node& node);
     /// A GPU that ranks may use; `node` is its device.
     GpuId add_gpu(NodeId node);

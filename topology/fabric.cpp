@@ -4,6 +4,7 @@
 #include <array>
 #include <fmt/format.h>
 
+#include "base/result.hpp"
 #include "base/rng.hpp"
 #include "topology/builder.hpp"
 
@@ -87,6 +88,13 @@ LinkId Fabric::find_link(std::string_view name) const {
     return LinkId::none();
 }
 
+std::uint64_t Fabric::digest() const {
+    Digest d;
+    d.add(static_cast<std::int64_t>(digest_));
+    for (const auto& [l, rate] : impairments_) d.add(l.value()), d.add(rate.bits_per_second());
+    return d.value();
+}
+
 NodeId FabricBuilder::add_node(const Node& node) {
     fabric_.nodes_.push_back(node);
     return NodeId{fabric_.nodes_.size() - 1};
@@ -157,12 +165,21 @@ void FabricBuilder::validate() const {
         WEFT_CHECK(l.latency >= SimDuration{0}, "a link of {} has a negative latency",
                    fabric_.name_);
     }
+    const auto reject = [&](const Nic& nic, const std::string& found, const std::string& expected) {
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = fabric_.name_of(nic.node),
+                           .found = found,
+                           .expected = expected,
+                           .example = {}});
+    };
     const bool dual_plane = fabric_.port_mode_ == PortMode::kDualPlane;
     for (const Nic& nic : fabric_.nics_) {
-        WEFT_CHECK(!nic.ports.empty(), "{} has no port", fabric_.name_of(nic.node));
-        for (std::size_t p = 0; p < nic.ports.size(); ++p)
-            WEFT_CHECK(!dual_plane || fabric_.link(nic.ports[p]).plane == static_cast<int>(p),
-                       "port {} of {} is not in plane {}", p, fabric_.name_of(nic.node), p);
+        if (nic.ports.empty()) reject(nic, "no cable", "a cable from each NIC to a switch");
+        for (std::size_t p = 0; dual_plane && p < nic.ports.size(); ++p)
+            if (fabric_.link(nic.ports[p]).plane != static_cast<std::int32_t>(p))
+                reject(nic, fmt::format("port {} in plane {}", p, fabric_.link(nic.ports[p]).plane),
+                       "port p in plane p on a dual-plane fabric");
     }
 }
 

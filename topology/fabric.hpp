@@ -99,6 +99,9 @@ class Fabric {
     /// Core switches pick the next hop by ingress port while nothing has failed (HPN24).
     [[nodiscard]] bool core_hash_by_ingress() const { return core_hash_by_ingress_; }
 
+    /// Of one packet switch, for port counts in descriptions; 0 when not stated.
+    [[nodiscard]] Bandwidth switch_capacity() const { return switch_capacity_; }
+
     [[nodiscard]] std::span<const Node> nodes() const { return nodes_; }
     [[nodiscard]] std::span<const Link> links() const { return links_; }
     [[nodiscard]] std::span<const Gpu> gpus() const { return gpus_; }
@@ -121,8 +124,13 @@ class Fabric {
     [[nodiscard]] std::string name_of(LinkId l) const;
     /// The link of that name, or an invalid id.
     [[nodiscard]] LinkId find_link(std::string_view name) const;
+    /// Links that are down (rate 0) or slow from the start; Health begins with them.
+    [[nodiscard]] const std::vector<std::pair<LinkId, Bandwidth>>& impairments() const {
+        return impairments_;
+    }
+    void impair(LinkId l, Bandwidth rate) { impairments_.emplace_back(l, rate); }
     /// Content hash of everything above; equal fabrics on every machine give equal digests.
-    [[nodiscard]] std::uint64_t digest() const { return digest_; }
+    [[nodiscard]] std::uint64_t digest() const;
 
   private:
     friend class FabricBuilder;
@@ -131,6 +139,7 @@ class Fabric {
     std::vector<std::string> assumptions_;
     PortMode port_mode_ = PortMode::kSingle;
     bool core_hash_by_ingress_ = false;
+    Bandwidth switch_capacity_;
     std::vector<Node> nodes_;
     std::vector<Link> links_;
     std::vector<Gpu> gpus_;
@@ -139,14 +148,17 @@ class Fabric {
     std::vector<LinkId> adjacency_;
     std::size_t hosts_ = 0;
     std::size_t domains_ = 0;
-    std::uint64_t digest_ = 0;
+    std::vector<std::pair<LinkId, Bandwidth>> impairments_;
+    std::uint64_t digest_ = 0;  // without the impairments
 };
 
-/// State of the links at one time: down, or degraded to a lower rate. Absent entries are healthy.
+/// State of the links at one time: down, or degraded to a lower rate. Starts with the fabric's own
+/// impairments.
 class Health {
   public:
     explicit Health(const Fabric& fabric) : rate_(fabric.links().size()) {
         for (std::size_t i = 0; i < rate_.size(); ++i) rate_[i] = fabric.links()[i].capacity;
+        for (const auto& [l, rate] : fabric.impairments()) rate_[l.index()] = rate;
     }
     void set_down(LinkId l) { rate_[l.index()] = Bandwidth{0}; }
     void set_rate(LinkId l, Bandwidth rate) { rate_[l.index()] = rate; }

@@ -6,6 +6,22 @@
 
 namespace weft {
 
+KeyValues parse_settings(const std::vector<std::string>& settings) {
+    KeyValues pairs;
+    for (const std::string& item : settings) {
+        const std::size_t equals = item.find('=');
+        if (equals == std::string::npos || equals == 0)
+            throw ConfigError({.file = {},
+                               .line = 0,
+                               .key = "fabric",
+                               .found = printable(item),
+                               .expected = "key=value",
+                               .example = "segments=2"});
+        pairs.emplace_back(item.substr(0, equals), item.substr(equals + 1));
+    }
+    return pairs;
+}
+
 Parameters::Parameters(const RegistryInfo& info, const KeyValues& given, std::string where)
     : where_(std::move(where)) {
     std::vector<std::string> names;

@@ -13,6 +13,9 @@ namespace weft {
 
 using KeyValues = std::vector<std::pair<std::string, std::string>>;
 
+/// {"segments=2", "mode=dual-plane"} -> pairs; ConfigError when one has no `=`.
+[[nodiscard]] KeyValues parse_settings(const std::vector<std::string>& settings);
+
 class Parameters {
   public:
     /// `where` names the thing in messages: "fabric hpn7".

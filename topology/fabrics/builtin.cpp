@@ -14,7 +14,7 @@ std::vector<Parameter> with_host(const char* scale_up, std::vector<Parameter> ow
 RegistryInfo hpn7() {
     return {"hpn7",
             "Alibaba HPN 7.0: dual-plane, dual-ToR, rail-optimised, 15,360 GPUs a pod in two tiers",
-            "Qian et al., SIGCOMM 2024, sections 4-7",
+            "Qian et al., Alibaba HPN, SIGCOMM 2024",
             with_host(kH800,
                       {{"pods", "", "1", "pods; more than one adds the core layer"},
                        {"segments", "", "15", "segments of each pod"},
@@ -29,7 +29,7 @@ RegistryInfo hpn7() {
 
 RegistryInfo dcn_plus() {
     return {"dcn+", "Alibaba's DCN+, HPN's baseline: three-tier Clos, dual-ToR, not rail-optimised",
-            "Qian et al., SIGCOMM 2024, section 9.1",
+            "Qian et al., Alibaba HPN, SIGCOMM 2024 (the baseline)",
             with_host(
                 kH800,
                 {{"pods", "", "32", "pods of 4 segments; more than one adds the core layer"},

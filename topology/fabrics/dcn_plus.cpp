@@ -66,6 +66,7 @@ Fabric make_dcn_plus(const Parameters& p) {
     FabricBuilder b{"dcn+"};
     b.parameters(p.resolved());
     b.port_mode(PortMode::kDualTor);
+    b.switch_capacity(51200_Gbps);
     std::vector<NodeId> aggs;
     for (int pod = 0; pod < s.pods; ++pod)
         for (const NodeId agg : add_pod(b, s, pod)) aggs.push_back(agg);

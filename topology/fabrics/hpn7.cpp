@@ -153,6 +153,7 @@ Fabric make_hpn7(const Parameters& p) {
     FabricBuilder b{"hpn7"};
     b.parameters(p.resolved());
     b.port_mode(s.mode == kDual ? PortMode::kDualPlane : PortMode::kDualTor);
+    b.switch_capacity(51200_Gbps);
     b.core_hash_by_ingress();
     std::vector<std::vector<NodeId>> aggs;
     std::vector<std::vector<NodeId>> tors;

@@ -44,21 +44,13 @@ Fabric make_fabric(const std::string& family, const KeyValues& given) {
 
 Fabric make_fabric_from_text(const std::string& text, const KeyValues& more) {
     const std::size_t colon = text.find(':');
-    KeyValues given;
+    std::vector<std::string> settings;
     for (std::size_t at = colon; at < text.size();) {
         const std::size_t end = std::min(text.find(',', at + 1), text.size());
-        const std::string item = text.substr(at + 1, end - at - 1);
-        const std::size_t equals = item.find('=');
-        if (equals == std::string::npos || equals == 0)
-            throw ConfigError({.file = {},
-                               .line = 0,
-                               .key = "fabric",
-                               .found = printable(item),
-                               .expected = "key=value after the name",
-                               .example = "hpn7:segments=2,mode=single-plane"});
-        given.emplace_back(item.substr(0, equals), item.substr(equals + 1));
+        settings.push_back(text.substr(at + 1, end - at - 1));
         at = end;
     }
+    KeyValues given = parse_settings(settings);
     given.insert(given.end(), more.begin(), more.end());
     return make_fabric(text.substr(0, colon), given);
 }

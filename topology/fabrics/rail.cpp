@@ -63,6 +63,7 @@ FabricBuilder begin(const char* name, const Parameters& p) {
     FabricBuilder b{name};
     b.parameters(p.resolved());
     b.port_mode(PortMode::kSingle);
+    b.switch_capacity(kSwitchPorts * 400_Gbps);
     b.assume("PCIe adds no latency of its own: the NIC's link latency holds it.");
     return b;
 }

@@ -42,8 +42,9 @@ struct Router::Field {
 };
 
 struct Router::Cache {
-    std::vector<std::uint32_t> switch_of;     // node -> index of switch
-    std::vector<NodeId> by_tier;              // switches, highest tier first
+    std::unique_ptr<Health> own_health;    // when the caller gave none and the fabric is impaired
+    std::vector<std::uint32_t> switch_of;  // node -> index of switch
+    std::vector<NodeId> by_tier;           // switches, highest tier first
     std::vector<std::vector<LinkId>> trunks;  // egress links of a switch to switches
     bool tiered = true;                       // no trunk joins two switches of one tier
     std::map<std::vector<NodeId>, Field> fields;
@@ -61,6 +62,10 @@ struct Router::Walk {
 Router::Router(const Fabric& fabric, RoutingOptions options, const Health* health)
     : fabric_(&fabric), health_(health), options_(options), cache_(std::make_unique<Cache>()) {
     Cache& c = *cache_;
+    if (health_ == nullptr && !fabric.impairments().empty()) {
+        c.own_health = std::make_unique<Health>(fabric);
+        health_ = c.own_health.get();
+    }
     c.switch_of.assign(fabric.nodes().size(), 0);
     for (std::size_t i = 0; i < fabric.nodes().size(); ++i) {
         if (fabric.nodes()[i].kind != NodeKind::kSwitch) continue;

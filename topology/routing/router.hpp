@@ -10,7 +10,7 @@
 // Leaves out: queues and load (a route never depends on traffic), the time routing takes to
 // converge (Failure::convergence of a Scenario), relaying through a third GPU (PXN).
 // Cost: distances over switches only, one array per set of ToRs a destination hangs on, made on
-// first use; a route is then a few table look-ups. Source: HPN24 sections 5-7 (facts A1).
+// first use; a route is then a few table look-ups. Source: HPN24 (facts A1).
 // Thread-compatible: one Router per thread, no global state.
 #include <cstdint>
 #include <memory>
@@ -52,7 +52,8 @@ struct RoutingOptions {
 
 class Router {
   public:
-    /// `fabric` and `health` outlive the router; no health means that every link is up.
+    /// `fabric` and `health` outlive the router; no health means the fabric's own impairments
+    /// alone.
     explicit Router(const Fabric& fabric, RoutingOptions options = {},
                     const Health* health = nullptr);
     ~Router();

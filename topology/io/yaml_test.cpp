@@ -1,0 +1,158 @@
+#include "topology/io/yaml.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "base/result.hpp"
+#include "topology/fabrics/fabrics.hpp"
+#include "topology/routing/router.hpp"
+
+using namespace weft;
+
+namespace {
+
+constexpr const char* kLab = R"(
+name: lab
+ports: single
+hosts:
+  - {name: node, count: 4, gpus: 2, nics: 2, scale_up_rate: 450GB/s}
+switches:
+  - {name: leaf, count: 4, tier: 1}
+  - {name: spine, count: 2, tier: 2}
+links:
+  - {from: node, to: leaf, rule: rail, hosts_per_switch: 2, rate: 400Gbps}
+  - {from: leaf, to: spine, rate: 400Gbps, latency: 1us}
+)";
+
+std::string complaint(const std::string& yaml) {
+    try {
+        (void)parse_fabric(yaml, "f.yaml");
+    } catch (const ConfigError& e) {
+        return e.what();
+    }
+    return "accepted";
+}
+
+}  // namespace
+
+TEST_CASE("a file names a family and parameters", "[unit]") {
+    const Fabric f = parse_fabric(
+        "fabric: hpn7\nparameters:\n  segments: 2\n  hosts_per_segment: 4\n", "f.yaml");
+    CHECK(f.gpus().size() == 64);
+    const Fabric g = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=4");
+    CHECK(f.digest() == g.digest());
+}
+
+TEST_CASE("a free form is built as it reads", "[unit]") {
+    const Fabric f = parse_fabric(kLab, "f.yaml");
+    CHECK(f.name() == "lab");
+    CHECK(f.gpus().size() == 8);
+    const Router router{f};
+    const Edge same_leaf = router.edge(GpuId{0}, GpuId{2});
+    CHECK(router.disjoint_paths(same_leaf, 0, 9).size() == 1);
+    const Edge far = router.edge(GpuId{1}, GpuId{7});
+    const auto routes = router.disjoint_paths(far, 0, 9);
+    REQUIRE(routes.size() == 2);
+    CHECK(latency(f, routes[0]) == us(3));
+    CHECK(f.name_of(routes[0].links[1]) == "host[0].nic[1]:0 > tor[1]");
+    CHECK(f.name_of(routes[0].links[4]) == "tor[3] > host[3].nic[1]");
+}
+
+TEST_CASE("one GPU may own four NICs", "[unit]") {
+    const Fabric f = parse_fabric(
+        "name: live\nhosts:\n  - {name: h, count: 2, gpus: 1, nics: 4}\n"
+        "switches:\n  - {name: s, count: 1, tier: 1}\n"
+        "links:\n  - {from: h, to: s, rule: host, rate: 100Gbps}\n",
+        "f.yaml");
+    REQUIRE(f.gpus().size() == 2);
+    CHECK(f.gpu(GpuId{0}).nics.size() == 4);
+    const Router router{f};
+    for (int rail = 0; rail < 4; ++rail) {
+        const Edge e = router.edge(GpuId{0}, GpuId{1}, rail);
+        CHECK(f.nic(e.src_nic).rail == rail);
+        CHECK(f.nic(e.dst_nic).rail == rail);
+        CHECK(router.ecmp(e, 9).has_value());
+    }
+}
+
+TEST_CASE("the health section takes cables down or slows them", "[unit]") {
+    const Fabric f =
+        parse_fabric(std::string(kLab) +
+                         "health:\n"
+                         "  down: [\"tor[1] > agg[0]\"]\n"
+                         "  degraded:\n"
+                         "    - {link: \"host[0].nic[0]:0 > tor[0]\", rate: 100Gbps}\n",
+                     "f.yaml");
+    const Health health{f};
+    CHECK_FALSE(health.up(f.find_link("tor[1] > agg[0]")));
+    CHECK_FALSE(health.up(f.find_link("agg[0] > tor[1]")));
+    CHECK(health.rate(f.find_link("tor[0] > host[0].nic[0]")) == 100_Gbps);
+    CHECK(f.digest() != parse_fabric(kLab, "f.yaml").digest());
+    const Router router{f};
+    CHECK(router.disjoint_paths(router.edge(GpuId{1}, GpuId{7}), 0, 9).size() == 1);
+}
+
+TEST_CASE("wrong files give one line that names file, line and key", "[unit]") {
+    CHECK(complaint("fabric: hpn7\nparameters:\n  segmnts: 2\n") ==
+          "f.yaml:3: fabric hpn7: found \"segmnts\", expected one of segments, for example pods=1");
+    CHECK_THAT(complaint("fabric: hpn7\nparameters:\n  pods: 1\n  port_rate: 400\n"),
+               Catch::StartsWith("f.yaml:4: fabric hpn7: port_rate: found \"400\""));
+    CHECK_THAT(complaint("fabric: hpn7\nfabric: hpn7\n"), Catch::StartsWith("f.yaml:2: "));
+    CHECK_THAT(complaint("fabric: hpn7\nhelth: {}\n"),
+               Catch::StartsWith("f.yaml:2: helth: found \"an unknown key\", expected one of "
+                                 "health"));
+    CHECK_THAT(complaint("fabric: hpn7\nhealth:\n  down: [\"tor[999] > agg[0]\"]\n"),
+               Catch::StartsWith("f.yaml:3: health.down: found \"tor[999] > agg[0]\""));
+}
+
+TEST_CASE("every kind of malformed file is refused", "[unit]") {
+    const std::string deep(100, '[');
+    const std::vector<std::string> bad = {
+        "",
+        "   \n",
+        "just text",
+        "- a\n- b\n",
+        "fabric:\n",
+        "fabric: [hpn7]\n",
+        "fabric: hpn9\n",
+        "fabric: hpn7\nparameters: 3\n",
+        "fabric: hpn7\nparameters: {segments: [1]}\n",
+        "fabric: hpn7\nparameters: {segments: -1}\n",
+        "fabric: hpn7\nparameters: {segments: 1e3}\n",
+        "fabric: hpn7\nparameters: {segments: 99999999999999999999}\n",
+        "fabric: hpn7\nparameters: {port_rate: nanGbps}\n",
+        "fabric: &a hpn7\n",
+        "fabric: hpn7\nparameters: {segments: *a}\n",
+        "fabric: !!str hpn7\n",
+        deep,
+        "fabric: hpn7\n---\nfabric: hpn7\n",
+        std::string("fabric: hpn7\0\x01", 14),
+        "{fabric: ",
+        "fabric: hpn7\nhosts: []\n",
+        "name: x\nhosts: []\n",
+        "name: x\nhosts: 3\n",
+        "name: x\nhosts: [{name: h, count: 0}]\n",
+        "name: x\nhosts: [{name: h, count: 2}]\n",
+        "name: x\nhosts: [{name: h, count: 2, gpus: 8, nics: 3}]\n",
+        "name: x\nhosts: [{name: h, count: 999999, gpus: 1024}]\n",
+        "name: x\nhosts: [{name: h, count: 1}]\nswitches: [{name: h, count: 1, tier: 1}]\n",
+        "name: x\nhosts: [{name: h, count: 1}]\nlinks: [{from: h, to: s, rate: 1Gbps}]\n",
+        "name: x\nhosts: [{name: h, count: 1}]\nswitches: [{name: s, count: 1, tier: 1}]\n"
+        "links: [{from: h, to: s, rate: 1Gbps}]\n",
+        "name: x\nports: dual-plane\nhosts: [{name: h, count: 1, gpus: 1}]\n"
+        "switches: [{name: s, count: 1, tier: 1, plane: 1}]\n"
+        "links: [{from: h, to: s, rate: 1Gbps}]\n",
+        "name: x\nhosts: [{name: h, count: 1}]\nswitches: [{name: s, count: 8, tier: 1}]\n"
+        "links: [{from: h, to: s, rate: 0Gbps}]\n",
+        "name: x\nhosts: [{name: h, count: 1}]\nswitches: [{name: s, count: 8, tier: 4}]\n",
+        std::string(kLab) + "health: {degraded: [{link: \"tor[1] > agg[0]\", rate: 900Gbps}]}\n",
+        "? [a]\n: b\n",
+    };
+    for (const std::string& yaml : bad) {
+        INFO(yaml.substr(0, 200));
+        CHECK_THROWS_AS(parse_fabric(yaml, "f.yaml"), ConfigError);
+        CHECK(complaint(yaml).find('\n') == std::string::npos);
+    }
+    CHECK_THROWS_AS(load_fabric("./no/such/file.yaml"), ConfigError);
+    CHECK_THROWS_AS(load_fabric("."), ConfigError);
+    CHECK_THROWS_AS(load_fabric("/"), ConfigError);
+}
