@@ -1,6 +1,14 @@
 #include "topology/fabrics/fabrics.hpp"
 
 namespace weft {
+
+// The factories, one per file.
+Fabric make_dcn_plus(const Parameters& p);
+Fabric make_hpn7(const Parameters& p);
+Fabric make_rail2(const Parameters& p);
+Fabric make_rail3(const Parameters& p);
+Fabric make_scale_up(const Parameters& p);
+
 namespace {
 
 constexpr const char* kH800 = "200GB/s";  // HPN24's hosts

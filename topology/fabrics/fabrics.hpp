@@ -33,11 +33,4 @@ std::vector<NodeId> add_switches(FabricBuilder& b, Node proto, int count);
 void connect_tiers(FabricBuilder& b, const std::vector<NodeId>& lower, int uplinks,
                    const std::vector<NodeId>& upper, Bandwidth rate, SimDuration latency);
 
-// The factories, one per file.
-[[nodiscard]] Fabric make_dcn_plus(const Parameters& p);
-[[nodiscard]] Fabric make_hpn7(const Parameters& p);
-[[nodiscard]] Fabric make_rail2(const Parameters& p);
-[[nodiscard]] Fabric make_rail3(const Parameters& p);
-[[nodiscard]] Fabric make_scale_up(const Parameters& p);
-
 }  // namespace weft
