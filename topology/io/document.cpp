@@ -111,7 +111,8 @@ class TreeBuilder final : public YAML::EventHandler {
         if (open_.empty()) {
             root_ = std::move(node);
         } else if (open_.back().node.kind == ConfigNode::Kind::kMap) {
-            open_.back().node.entries.emplace_back(std::move(open_.back().key), std::move(node));
+            ConfigEntry entry{std::move(open_.back().key), std::move(node)};
+            open_.back().node.entries.push_back(std::move(entry));
             open_.back().has_key = false;
         } else {
             open_.back().node.items.push_back(std::move(node));
@@ -238,7 +239,7 @@ void MapReader::reject(const ConfigNode& where, const std::string& key, const st
 
 bool MapReader::has(const std::string& key) const {
     return std::any_of(map_->entries.begin(), map_->entries.end(),
-                       [&](const auto& entry) { return entry.first == key; });
+                       [&](const auto& entry) { return entry.key == key; });
 }
 
 const ConfigNode* MapReader::find(const std::string& key) {

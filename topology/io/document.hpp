@@ -13,13 +13,20 @@
 
 namespace weft {
 
+struct ConfigEntry;
+
 struct ConfigNode {
     enum class Kind { kScalar, kList, kMap };
     Kind kind = Kind::kScalar;
     int line = 0;
     std::string scalar;
-    std::vector<ConfigNode> items;                            // of a list
-    std::vector<std::pair<std::string, ConfigNode>> entries;  // of a map, in the file's order
+    std::vector<ConfigNode> items;     // of a list
+    std::vector<ConfigEntry> entries;  // of a map, in the file's order
+};
+
+struct ConfigEntry {
+    std::string key;
+    ConfigNode value;
 };
 
 /// `file` is for messages only.
