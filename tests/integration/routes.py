@@ -112,7 +112,11 @@ def hashed(src, dst, port):
 
 def disjoint(src, dst, plane):
     rotation = mix(mix(src, dst), SEED)
-    return hops(src, dst, plane, lambda kind, node, left, n, ingress: mix(rotation, left) % n)
+
+    def choose(kind, node, left, n, ingress):
+        return ingress % n if kind == "core" else mix(rotation, left) % n
+
+    return hops(src, dst, plane, choose)
 
 
 def weft(src, dst, *more):

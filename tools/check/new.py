@@ -19,8 +19,12 @@ Fabric make_IDENT(const Parameters& p) {
     b.parameters(p.resolved());
     const HostTemplate host = host_of(p);
     const int hosts = p.count("hosts", 1, 1 << 16);
-    for (int h = 0; h < hosts; ++h) add_host(b, host, {.host = h, .domain = h});
-    b.assume("Hosts only: connect their NICs here (see rail.cpp).");
+    // Every NIC on one switch: replace this by the wiring that NAME has (see rail.cpp).
+    const NodeId tor = b.add_node({.tier = 1, .plane = 0});
+    for (int h = 0; h < hosts; ++h)
+        for (const NodeId nic : add_host(b, host, {.host = h, .domain = h}))
+            b.add_cable(nic, tor, LinkKind::kAccess, host.port_rate, host.port_latency);
+    b.assume("The one switch has as many ports as it needs.");
     return b.build();
 }
 
@@ -29,7 +33,7 @@ Fabric make_IDENT(const Parameters& p) {
 
 FABRIC_INFO = '''RegistryInfo IDENT() {
     return {"NAME", "What it is, in a sentence", "The paper or document, with its section",
-            with_host(kH100, {{"hosts", "", "16", "hosts, 8 GPUs each"}})};
+            with_host(kDgxH100, {{"hosts", "", "16", "hosts, 8 GPUs each"}})};
 }
 
 '''

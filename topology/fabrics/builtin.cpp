@@ -11,11 +11,15 @@ Fabric make_scale_up(const Parameters& p);
 
 namespace {
 
-constexpr const char* kH800 = "200GB/s";  // HPN24's hosts
-constexpr const char* kH100 = "450GB/s";  // DGX H100 (MLE)
+struct HostRates {
+    const char* scale_up;  // of a GPU, per direction
+    const char* port;      // of one port of a NIC
+};
+constexpr HostRates kHpnHost{"200GB/s", "200Gbps"};  // H800, two ports a NIC (HPN24)
+constexpr HostRates kDgxH100{"450GB/s", "400Gbps"};  // one port a NIC (MLE)
 
-std::vector<Parameter> with_host(const char* scale_up, std::vector<Parameter> own) {
-    for (Parameter& p : host_parameters(scale_up)) own.push_back(std::move(p));
+std::vector<Parameter> with_host(const HostRates& rates, std::vector<Parameter> own) {
+    for (Parameter& p : host_parameters(rates.scale_up, rates.port)) own.push_back(std::move(p));
     return own;
 }
 
@@ -23,7 +27,7 @@ RegistryInfo hpn7() {
     return {"hpn7",
             "Alibaba HPN 7.0: dual-plane, dual-ToR, rail-optimised, 15,360 GPUs a pod in two tiers",
             "Qian et al., Alibaba HPN, SIGCOMM 2024",
-            with_host(kH800,
+            with_host(kHpnHost,
                       {{"pods", "", "1", "pods; more than one adds the core layer"},
                        {"segments", "", "15", "segments of each pod"},
                        {"hosts_per_segment", "", "128", "active hosts of a segment, 8 GPUs each"},
@@ -31,7 +35,6 @@ RegistryInfo hpn7() {
                        {"mode", "", "dual-plane",
                         "dual-plane, single-plane (60 uplinks a ToR over all 120 Agg) or "
                         "single-plane-120 (SimAI's variant: 120 uplinks a ToR)"},
-                       {"port_rate", "bit/s", "200Gbps", "one of the two ports of a NIC"},
                        {"trunk_rate", "bit/s", "400Gbps", "one link between switches"}})};
 }
 
@@ -39,13 +42,12 @@ RegistryInfo dcn_plus() {
     return {"dcn+", "Alibaba's DCN+, HPN's baseline: three-tier Clos, dual-ToR, not rail-optimised",
             "Qian et al., Alibaba HPN, SIGCOMM 2024 (the baseline)",
             with_host(
-                kH800,
+                kHpnHost,
                 {{"pods", "", "32", "pods of 4 segments; more than one adds the core layer"},
                  {"hosts_per_segment", "", "16", "hosts of a segment, 8 GPUs each"},
                  {"tor_uplinks", "", "64",
                   "links up of each ToR, a multiple of 8 (the Agg of a pod); 64 is full bisection"},
                  {"agg_uplinks", "", "64", "links up of each Agg; 64 is full bisection"},
-                 {"port_rate", "bit/s", "200Gbps", "one of the two ports of a NIC"},
                  {"trunk_rate", "bit/s", "400Gbps", "one link between switches"}})};
 }
 
@@ -53,11 +55,10 @@ RegistryInfo rail2() {
     return {"rail2",
             "Rail-optimised leaf and spine, one leaf a rail in each scalable unit (DGX SuperPOD)",
             "NVIDIA DGX SuperPOD reference architecture B200, table of sizes",
-            with_host(kH100, {{"units", "", "8", "scalable units"},
-                              {"hosts_per_unit", "", "32", "hosts of a unit, 8 GPUs each"},
-                              {"leaf_uplinks", "", "32", "links up of each leaf"},
-                              {"port_rate", "bit/s", "400Gbps", "the one port of a NIC"},
-                              {"trunk_rate", "bit/s", "400Gbps", "one link between switches"}})};
+            with_host(kDgxH100, {{"units", "", "8", "scalable units"},
+                                 {"hosts_per_unit", "", "32", "hosts of a unit, 8 GPUs each"},
+                                 {"leaf_uplinks", "", "32", "links up of each leaf"},
+                                 {"trunk_rate", "bit/s", "400Gbps", "one link between switches"}})};
 }
 
 RegistryInfo rail3() {
@@ -65,12 +66,11 @@ RegistryInfo rail3() {
         "rail3",
         "Rail-optimised three-tier Clos: tier 2 joins the leaves of one rail, the core joins rails",
         "NVIDIA DGX SuperPOD reference architecture B200, table of sizes",
-        with_host(kH100, {{"units", "", "16", "scalable units"},
-                          {"hosts_per_unit", "", "32", "hosts of a unit, 8 GPUs each"},
-                          {"leaf_uplinks", "", "32", "links up of each leaf"},
-                          {"spine_uplinks", "", "32", "links up of each spine"},
-                          {"port_rate", "bit/s", "400Gbps", "the one port of a NIC"},
-                          {"trunk_rate", "bit/s", "400Gbps", "one link between switches"}})};
+        with_host(kDgxH100, {{"units", "", "16", "scalable units"},
+                             {"hosts_per_unit", "", "32", "hosts of a unit, 8 GPUs each"},
+                             {"leaf_uplinks", "", "32", "links up of each leaf"},
+                             {"spine_uplinks", "", "32", "links up of each spine"},
+                             {"trunk_rate", "bit/s", "400Gbps", "one link between switches"}})};
 }
 
 RegistryInfo scale_up() {
@@ -78,7 +78,7 @@ RegistryInfo scale_up() {
             "One scale-up domain: GPUs behind one switch",
             "SimAI network presets (25 ns a link)",
             {{"gpus", "", "8", "GPUs of the domain"},
-             {"rate", "bit/s", kH800, "link of a GPU to the switch, per direction"},
+             {"rate", "bit/s", kHpnHost.scale_up, "link of a GPU to the switch, per direction"},
              {"latency", "ns", "25ns", "one link; GPU to GPU is two"}}};
 }
 

@@ -21,7 +21,8 @@ using FabricRegistry = Registry<FabricFactory>;
 [[nodiscard]] Fabric make_fabric_from_text(const std::string& text, const KeyValues& more = {});
 
 /// Parameters of the host that several families share, to append to their own.
-[[nodiscard]] std::vector<Parameter> host_parameters(const std::string& scale_up_rate);
+[[nodiscard]] std::vector<Parameter> host_parameters(const std::string& scale_up_rate,
+                                                     const std::string& port_rate);
 /// The template those parameters describe.
 [[nodiscard]] HostTemplate host_of(const Parameters& p);
 

@@ -130,9 +130,9 @@ void state_assumptions(FabricBuilder& b, const Shape& s) {
             "Single plane, SimAI's variant: every ToR has 120 uplinks (48T up, a 73.6T chip).");
     if (s.pods > 1)
         b.assume(
-            fmt::format("Core layer (not in the paper): per plane ceil(pods x 60 x 8 / {}) "
-                        "switches of {} ports, each Agg's {} uplinks spread over them.",
-                        kCorePorts, kCorePorts, kAggUplinks));
+            fmt::format("Core layer (not in the paper): in each plane as many switches of {} "
+                        "ports as its Agg uplinks fill, each Agg's {} uplinks dealt out in turn.",
+                        kCorePorts, kAggUplinks));
     else
         b.assume("One pod: the 8 uplinks of each Agg are reserved and lead nowhere.");
 }

@@ -2,8 +2,10 @@
 
 namespace weft {
 
-std::vector<Parameter> host_parameters(const std::string& scale_up_rate) {
+std::vector<Parameter> host_parameters(const std::string& scale_up_rate,
+                                       const std::string& port_rate) {
     return {
+        {"port_rate", "bit/s", port_rate, "one port of a NIC"},
         {"scale_up_rate", "bit/s", scale_up_rate,
          "scale-up link of a GPU, per direction (H800 200GB/s, SimAI's H100 360GB/s, H100 "
          "450GB/s)"},

@@ -217,7 +217,29 @@ std::size_t Router::ports(const Edge& e) const {
     return e.scale_up() ? 1 : fabric_->nic(e.src_nic).ports.size();
 }
 
-std::optional<Route> Router::ecmp(const Edge& e, std::uint16_t udp_source_port) const {
+std::uint32_t Router::pick(std::uint32_t crc, NodeId at, std::size_t n) const {
+    const std::uint64_t seed = options_.hash.seed_of(fabric_->node(at).tier, at.value());
+    return EcmpHash::pick(crc, seed, static_cast<std::uint32_t>(n));
+}
+
+std::optional<std::size_t> Router::choose_port(const Edge& e, std::uint32_t crc,
+                                               std::optional<std::size_t> bound) const {
+    std::vector<std::size_t> candidates;
+    for (std::size_t p = 0; p < ports(e); ++p) {
+        const std::vector<LinkId> in = arrivals(e.src_nic, p, e.dst_nic);
+        if (in.empty()) continue;
+        const NodeId tor = fabric_->link(fabric_->nic(e.src_nic).ports[p]).to;
+        const Field& f = field(tors_of(*fabric_, in));
+        if (f.best[cache_->switch_of[tor.index()]] == kFar) continue;
+        if (bound == p) return p;
+        candidates.push_back(p);
+    }
+    if (candidates.empty()) return std::nullopt;
+    return candidates[pick(crc, fabric_->nic(e.src_nic).node, candidates.size())];
+}
+
+std::optional<Route> Router::ecmp(const Edge& e, std::uint16_t udp_source_port,
+                                  std::optional<std::size_t> nic_port) const {
     if (e.src == e.dst) return Route{};
     if (e.scale_up()) return scale_up(e.src, e.dst);
     const LinkId first = pcie_link(e.src, e.src_nic);
@@ -228,38 +250,24 @@ std::optional<Route> Router::ecmp(const Edge& e, std::uint16_t udp_source_port) 
     const std::uint32_t crc = crc32({.src_address = e.src_nic.value(),
                                      .dst_address = e.dst_nic.value(),
                                      .src_port = udp_source_port});
-    const auto pick = [&](NodeId at, std::size_t n) {
-        const std::uint64_t seed = options_.hash.seed_of(fabric_->node(at).tier, at.value());
-        return EcmpHash::pick(crc, seed, static_cast<std::uint32_t>(n));
-    };
-    std::vector<std::size_t> candidates;
-    for (std::size_t p = 0; p < ports(e); ++p) {
-        const std::vector<LinkId> in = arrivals(e.src_nic, p, e.dst_nic);
-        if (in.empty()) continue;
-        const NodeId tor = fabric_->link(fabric_->nic(e.src_nic).ports[p]).to;
-        const Field& f = field(tors_of(*fabric_, in));
-        if (f.best[cache_->switch_of[tor.index()]] != kFar) candidates.push_back(p);
-    }
-    if (candidates.empty()) return std::nullopt;
-    const NodeId nic = fabric_->nic(e.src_nic).node;
-    const std::size_t port = candidates[pick(nic, candidates.size())];
-    std::vector<LinkId> in = arrivals(e.src_nic, port, e.dst_nic);
+    const std::optional<std::size_t> port = choose_port(e, crc, nic_port);
+    if (!port) return std::nullopt;
+    std::vector<LinkId> in = arrivals(e.src_nic, *port, e.dst_nic);
     Field& f = field(tors_of(*fabric_, in));
 
-    Route route{{first, fabric_->nic(e.src_nic).ports[port]}};
+    Route route{{first, fabric_->nic(e.src_nic).ports[*port]}};
     NodeId at = fabric_->link(route.links.back()).to;
     while (f.best[cache_->switch_of[at.index()]] != 0) {
         const std::vector<LinkId>& hops = next_hops(f, at);
         WEFT_CHECK(!hops.empty(), "no way on from {}", fabric_->name_of(at));
-        const std::uint32_t n = static_cast<std::uint32_t>(hops.size());
-        const std::uint32_t choice = hashes_by_ingress(at)
-                                         ? ingress_port(*fabric_, at, route.links.back()) % n
-                                         : pick(at, n);
+        const std::size_t choice =
+            hashes_by_ingress(at) ? ingress_port(*fabric_, at, route.links.back()) % hops.size()
+                                  : pick(crc, at, hops.size());
         route.links.push_back(hops[choice]);
         at = fabric_->link(hops[choice]).to;
     }
     std::erase_if(in, [&](LinkId l) { return fabric_->link(l).from != at; });
-    route.links.push_back(in[pick(at, in.size())]);
+    route.links.push_back(in[pick(crc, at, in.size())]);
     route.links.push_back(last);
     return route;
 }
@@ -278,8 +286,11 @@ bool Router::find_disjoint(Walk& walk, NodeId at, std::vector<LinkId>& path) con
     if (walk.field.best[x] == 0) return true;
     if (c.dead[x] == c.call) return false;
     const std::vector<LinkId>& hops = next_hops(walk.field, at);
-    const std::uint64_t start = mix64(walk.rotation, walk.field.best[x]);
-    for (std::size_t i = 0; i < hops.size(); ++i) {
+    // A switch that hashes by ingress port leaves no choice; from another port it may have a way.
+    const bool forced = !path.empty() && hashes_by_ingress(at);
+    const std::uint64_t start =
+        forced ? ingress_port(*fabric_, at, path.back()) : mix64(walk.rotation, walk.field.best[x]);
+    for (std::size_t i = 0; i < (forced ? 1 : hops.size()); ++i) {
         const LinkId l = hops[(start + i) % hops.size()];
         if (c.used[l.index()] == c.call) continue;
         path.push_back(l);
@@ -289,7 +300,7 @@ bool Router::find_disjoint(Walk& walk, NodeId at, std::vector<LinkId>& path) con
         }
         path.pop_back();
     }
-    c.dead[x] = c.call;
+    if (!forced) c.dead[x] = c.call;
     return false;
 }
 

@@ -71,8 +71,11 @@ class Router {
 
     /// The path of one QP as switches hash it: 5-tuple = (NICs' addresses, UDP source port, 4791,
     /// UDP). The bonded NIC picks the port by the same kind of hash among those that lead to the
-    /// destination. nullopt: unreachable. A scale-up edge has one path whatever the source port.
-    [[nodiscard]] std::optional<Route> ecmp(const Edge& e, std::uint16_t udp_source_port) const;
+    /// destination; with `nic_port` given the QP is bound to that port (queue affinity of a RoCE
+    /// bond) as long as it leads there. nullopt: unreachable. A scale-up edge has one path whatever
+    /// the source port.
+    [[nodiscard]] std::optional<Route> ecmp(const Edge& e, std::uint16_t udp_source_port,
+                                            std::optional<std::size_t> nic_port = {}) const;
 
     /// Up to `max` equal-cost paths that leave through port `port` of the source NIC and share no
     /// switch-to-switch link. On a dual-plane fabric port = plane; else the path prefers to arrive
@@ -100,8 +103,11 @@ class Router {
     [[nodiscard]] const std::vector<LinkId>& next_hops(Field& f, NodeId at) const;
     /// Healthy ports of dst that a packet leaving through `port` of src can arrive at.
     [[nodiscard]] std::vector<LinkId> arrivals(NicId src, std::size_t port, NicId dst) const;
+    [[nodiscard]] std::uint32_t pick(std::uint32_t crc, NodeId at, std::size_t n) const;
     [[nodiscard]] bool hashes_by_ingress(NodeId at) const;
     [[nodiscard]] bool find_disjoint(Walk& walk, NodeId at, std::vector<LinkId>& path) const;
+    [[nodiscard]] std::optional<std::size_t> choose_port(const Edge& e, std::uint32_t crc,
+                                                         std::optional<std::size_t> bound) const;
 
     const Fabric* fabric_;
     const Health* health_;

@@ -2,6 +2,7 @@
 #include "topology/routing/router.hpp"
 
 #include <catch2/catch.hpp>
+#include <map>
 #include <set>
 
 #include "topology/fabrics/fabrics.hpp"
@@ -122,4 +123,74 @@ TEST_CASE("the hash is linear, and equal seeds polarise", "[unit]") {
     }
     CHECK(second_same.size() == 1);
     CHECK(second_each.size() == 8);
+}
+
+TEST_CASE("a QP bound to a port keeps it until the port no longer leads there", "[unit]") {
+    for (const char* mode : {"dual-plane", "single-plane"}) {
+        const Fabric f =
+            make_fabric("hpn7", {{"segments", "2"}, {"hosts_per_segment", "2"}, {"mode", mode}});
+        Health health{f};
+        Router router{f, {}, &health};
+        const Edge e = router.edge(GpuId{0}, GpuId{16});
+        const Nic& nic = f.nic(e.src_nic);
+        for (std::uint16_t sport = 0; sport < 50; ++sport)
+            for (std::size_t port = 0; port < 2; ++port)
+                CHECK(router.ecmp(e, sport, port)->links[1] == nic.ports[port]);
+        health.set_down(nic.ports[1]);
+        router.health_changed();
+        for (std::uint16_t sport = 0; sport < 50; ++sport)
+            CHECK(router.ecmp(e, sport, 1)->links[1] == nic.ports[0]);
+    }
+}
+
+TEST_CASE("a core with a failed port falls back to the 5-tuple", "[unit]") {
+    const Fabric f =
+        make_fabric_from_text("hpn7:pods=2,segments=1,hosts_per_segment=1,backup_hosts=0");
+    Health health{f};
+    Router router{f, {}, &health};
+    const Edge e = router.edge(GpuId{0}, GpuId{8});
+    // Of all flows that come into a core by one port, how many ports out do they use?
+    const auto ports_out = [&] {
+        std::map<LinkId, std::set<LinkId>> out;
+        for (std::uint16_t sport = 0; sport < 4000; ++sport) {
+            const auto route = router.ecmp(e, sport);
+            REQUIRE(route);
+            REQUIRE(route->links.size() == 8);
+            out[route->links[3]].insert(route->links[4]);
+        }
+        std::size_t most = 0;
+        for (const auto& [in, links] : out) most = std::max(most, links.size());
+        return most;
+    };
+    CHECK(ports_out() == 1);
+    // One port down at every core.
+    for (std::size_t i = 0; i < f.nodes().size(); ++i)
+        if (f.nodes()[i].tier == 3) health.set_down(f.out(NodeId{i})[0]);
+    router.health_changed();
+    CHECK(ports_out() > 1);
+}
+
+TEST_CASE("losing links costs paths and never strands a pair while one is left", "[property]") {
+    const Fabric f = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=1,backup_hosts=0");
+    Health health{f};
+    Router router{f, {}, &health};
+    const Edge e = router.edge(GpuId{0}, GpuId{8});
+    const NodeId tor = f.link(f.nic(e.src_nic).ports[0]).to;
+    std::size_t left = 60;
+    for (const LinkId l : f.out(tor)) {
+        if (f.link(l).kind != LinkKind::kFabric) continue;
+        CHECK(router.disjoint_paths(e, 0, 100).size() == left);
+        health.set_down(l);
+        router.health_changed();
+        --left;
+    }
+    CHECK(left == 0);
+    CHECK(router.disjoint_paths(e, 0, 100).empty());
+    // Plane 0 is gone for this NIC; its flows take plane 1, and none crosses planes.
+    for (std::uint16_t sport = 0; sport < 100; ++sport) {
+        const auto route = router.ecmp(e, sport);
+        REQUIRE(route);
+        CHECK(f.link(route->links[1]).plane == 1);
+        CHECK(f.link(route->links[4]).plane == 1);
+    }
 }

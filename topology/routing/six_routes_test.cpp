@@ -76,12 +76,12 @@ TEST_CASE("six pairs take the routes written by hand", "[unit]") {
                                            "host[384].nic[2] > host[384].gpu[2]"});
     CHECK(hashed(router, 2, 3074) == far_segment_1);
 
+    // The core hashes by ingress port: in from the i-th Agg of a plane, out to the i-th.
     INFO("cross pod");
     CHECK(path(router, 1, 15361, 0) ==
           Hops{"host[0].gpu[1] > host[0].nic[1]", "host[0].nic[1]:0 > tor[2]", "tor[2] > agg[58]",
-               "agg[58] > core[0]", "core[0] > agg[123]", "agg[123] > tor[242]",
+               "agg[58] > core[0]", "core[0] > agg[178]", "agg[178] > tor[242]",
                "tor[242] > host[1920].nic[1]", "host[1920].nic[1] > host[1920].gpu[1]"});
-    // The core hashes by ingress port: in from the 40th Agg of a plane, out to the 40th.
     CHECK(hashed(router, 1, 15361) ==
           Hops{"host[0].gpu[1] > host[0].nic[1]", "host[0].nic[1]:0 > tor[2]", "tor[2] > agg[39]",
                "agg[39] > core[2]", "core[2] > agg[159]", "agg[159] > tor[242]",
