@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Whatever a user gets wrong is one clear line on stderr, exit 2, and no file.
+
+Each case is a command line and the words that its message must hold. {dir} is a folder with the
+inputs of INPUTS (those of SAMPLE_EDITS are a good sample with one thing broken), {out} a folder that
+must not come to exist.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WEFT = (ROOT / os.environ.get("WEFT_BUILD_DIR", "build/release") / "tools/weft").resolve()
+
+INPUTS = {
+    "empty.yaml": b"",
+    "garbage.yaml": bytes(range(256)) * 4,
+    "deep.yaml": b"[" * 4000,
+    "alias.yaml": b"a: &a [1, 2]\nb: *a\n",
+    "twice.yaml": b"fabric: hpn7\nfabric: rail2\n",
+    "unit.yaml": b"fabric: hpn7\nparameters:\n  port_rate: 200\n",
+    "key.yaml": b"fabric: hpn7\nparameters:\n  segmnets: 2\n",
+    "none.yaml": b"parameters:\n  segments: 2\n",
+    "open.yaml": b"name: lab\nhosts:\n  - {name: a, count: 2, gpus: 1",
+}
+
+CASES = [
+    # what is typed
+    ("", ["subcommand"]),
+    ("simulate", ["command", "simulate", "one of"]),
+    ("fabric hpn7 --describ", ["--describ"]),
+    ("route --from 0", ["--to"]),
+    # fabrics
+    ("fabric hpm7", ["hpm7", "hpn7"]),
+    ("fabric hpn7:segments=0", ["segments", "0"]),
+    ("fabric hpn7:segments=-3", ["segments", "-3"]),
+    ("fabric hpn7:segments=99999999999999999999", ["segments", "9999"]),
+    ("fabric hpn7:segments=two", ["segments", "two"]),
+    ("fabric hpn7:segments=nan", ["segments", "nan"]),
+    ("fabric hpn7:port_rate=200", ["port_rate", "unit"]),
+    ("fabric hpn7:port_rate=200GiB", ["port_rate", "200GiB"]),
+    ("fabric hpn7:port_rate=nanGbps", ["port_rate", "nan"]),
+    ("fabric hpn7:port_rate=-1Gbps", ["port_rate", "-1Gbps"]),
+    ("fabric hpn7:port_rate=1e400Gbps", ["port_rate", "1e400"]),
+    ("fabric hpn7:segments=2,segments=3", ["segments"]),
+    ("fabric hpn7:mode=triple-plane", ["mode", "dual-plane"]),
+    ("fabric {dir}/missing.yaml", ["missing.yaml"]),
+    ("fabric {dir}/", ["{dir}"]),
+    ("fabric {dir}/empty.yaml", ["empty.yaml"]),
+    ("fabric {dir}/garbage.yaml", ["garbage.yaml"]),
+    ("fabric {dir}/deep.yaml", ["deep.yaml"]),
+    ("fabric {dir}/alias.yaml", ["alias.yaml:1"]),
+    ("fabric {dir}/twice.yaml", ["twice.yaml:2", "fabric"]),
+    ("fabric {dir}/unit.yaml", ["unit.yaml:3", "port_rate", "unit"]),
+    ("fabric {dir}/key.yaml", ["key.yaml:3", "segmnets", "segments"]),
+    ("fabric {dir}/none.yaml", ["none.yaml"]),
+    ("fabric {dir}/open.yaml", ["open.yaml"]),
+    # routes
+    ("route --from 0 --to 99999999", ["--to", "99999999"]),
+    ("route --from zero --to 1", ["--from", "zero"]),
+    ("route --from 0 --to 8 --down nowhere", ["--down", "nowhere"]),
+    ("route --from 0 --to 8 --hash perfect", ["--hash", "perfect"]),
+]
+
+
+def complain(arguments, words, folder, out):
+    """What is wrong with the answer to one command, or None."""
+    replaced = [a.replace("{dir}", str(folder)).replace("{out}", str(out))
+                for a in arguments.split()]
+    try:
+        done = subprocess.run([WEFT, *replaced], cwd=folder, capture_output=True, text=True,
+                              errors="replace", timeout=60, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        return "no answer within a minute"
+    said = done.stderr
+    if done.returncode != 2:
+        return f"exit {done.returncode}, expected 2; it said: {said.strip()[:300]}"
+    if done.stdout:
+        return f"printed a result: {done.stdout[:80]!r}"
+    if said.count("\n") != 1 or not said.endswith("\n") or len(said) > 500:
+        return f"not one line: {said[:300]!r}"
+    if re.search(r"[^\x20-\x7e\n]", said) or "bug" in said or "terminate" in said:
+        return f"not a clear line: {said!r}"
+    missing = [w for w in words if w.replace("{dir}", str(folder)) not in said]
+    if missing:
+        return f"the line lacks {missing}: {said.strip()}"
+    return f"{out} came to exist" if out.exists() else None
+
+
+def main():
+    bad = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder, out = pathlib.Path(name) / "in", pathlib.Path(name) / "out"
+        folder.mkdir()
+        for path, content in INPUTS.items():
+            (folder / path).write_bytes(content)
+        before = sorted(folder.iterdir())
+        for arguments, words in CASES:
+            fault = complain(arguments, words, folder, out)
+            if fault is None and sorted(folder.iterdir()) != before:
+                fault = "left a file behind"
+            bad += fault is not None
+            if fault or "-v" in sys.argv:
+                print(f"weft {arguments}\n    {fault or 'ok'}")
+    print(f"{len(CASES)} malformed inputs, {bad} answered badly")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
