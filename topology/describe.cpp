@@ -161,9 +161,10 @@ std::string to_text(const Fabric& f, const FabricSummary& s) {
     out += fmt::format("\n  {} scale-up domains, {} per GPU and direction\n", s.domains,
                        to_string(s.scale_up_rate));
     if (s.nics > 0)
-        out += fmt::format("  {} NICs of {} ports, {} each; {} rails, {} {}\n", s.nics,
-                           s.ports_per_nic, to_string(s.nic_rate), s.rails, s.planes,
-                           s.planes == 1 ? "plane" : "planes");
+        out +=
+            fmt::format("  {} NICs of {} {}, {} each; {} rails, {} {}\n", s.nics, s.ports_per_nic,
+                        s.ports_per_nic == 1 ? "port" : "ports", to_string(s.nic_rate), s.rails,
+                        s.planes, s.planes == 1 ? "plane" : "planes");
     if (s.segments > 0)
         out += fmt::format("  {} segments of up to {} GPUs, {} {}\n", s.segments,
                            s.gpus_per_segment, s.pods, s.pods == 1 ? "pod" : "pods");

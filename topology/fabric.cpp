@@ -13,6 +13,9 @@ namespace {
 
 constexpr std::array<const char*, 4> kTierNames{"nvswitch", "tor", "agg", "core"};
 
+/// Fifty HPN pods, half a gigabyte: more is a slip of the pen.
+constexpr std::size_t kMaxLinks = 8'000'000;
+
 const char* tier_name(std::int32_t tier) {
     const auto i = static_cast<std::size_t>(tier);
     return i < kTierNames.size() ? kTierNames[i] : "switch";
@@ -118,6 +121,13 @@ NicId FabricBuilder::add_nic(NodeId node) {
 LinkId FabricBuilder::add_cable(NodeId a, NodeId b, LinkKind kind, Bandwidth rate,
                                 SimDuration latency) {
     WEFT_CHECK(a != b && a.index() < fabric_.nodes_.size() && b.index() < fabric_.nodes_.size());
+    if (fabric_.links_.size() >= kMaxLinks)
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = "fabric " + fabric_.name_,
+                           .found = "a larger fabric",
+                           .expected = fmt::format("at most {} cables", kMaxLinks / 2),
+                           .example = {}});
     const Node& low = node(a).tier <= node(b).tier ? node(a) : node(b);
     const Node& high = node(a).tier <= node(b).tier ? node(b) : node(a);
     Link l{.from = a, .to = b, .capacity = rate, .latency = latency, .kind = kind};

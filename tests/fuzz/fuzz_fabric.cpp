@@ -1,5 +1,4 @@
-// Any text is a fabric or a ConfigError of one line; a fabric routes without a bug. Parameters that
-// make fabrics of many thousand devices are left alone: size is not what is looked for here.
+// Any text is a fabric or a ConfigError of one line; a fabric routes without a bug.
 #include <cstdint>
 #include <string>
 

@@ -141,3 +141,7 @@ TEST_CASE("bad parameters are rejected with key and example", "[unit]") {
         CHECK_THROWS_AS(make_fabric_from_text(text), ConfigError);
     CHECK_THROWS_WITH(make_fabric_from_text("hpn7:segmnts=3"), Catch::Contains("segments"));
 }
+
+TEST_CASE("a fabric beyond any machine's memory is refused, not attempted", "[unit][slow]") {
+    CHECK_THROWS_WITH(make_fabric_from_text("hpn7:pods=128"), Catch::Contains("cables"));
+}
