@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Routes of HPN 7.0 computed a second time, from the structure's arithmetic alone.
 
-Shares no code with topology/routing: ToR and Agg numbers come from the facts (segment * 16 + rail * 2
-+ port, pod * 120 + plane * 60 + i), hashes from zlib's CRC-32 and SplitMix64. `weft route` must print
-the same hops for random pairs, both as hashed QPs and as the first disjoint path.
+Shares no code with topology/routing: ToR and Agg numbers come from the facts (segment * 16 + rail *
+2 + port, pod * 120 + plane * 60 + i), hashes from zlib's CRC-32 and SplitMix64. `weft route` must
+print the same hops for random pairs, both as hashed QPs and as the first disjoint path.
 """
 import json
 import os
