@@ -12,6 +12,8 @@ TEST_CASE("a complaint is one line that names the place", "[unit]") {
     const Complaint c{"f.yaml", 3, "nic.rate", "400", "a rate", "400Gbps"};
     CHECK(to_string(c) ==
           "f.yaml:3: nic.rate: found \"400\", expected a rate, for example 400Gbps");
+    CHECK(to_string(Complaint{"f\n", 1, "a\tb", {}, "x\r", {}}) ==
+          "f\\x0a:1: a\\x09b: expected x\\x0d");
     CHECK(printable("a\nb\xff") == "a\\x0ab\\xff");
     const ConfigError placed = ConfigError({.expected = "x"}).at("g", 2, "k");
     CHECK(std::string{placed.what()} == "g:2: k: expected x");

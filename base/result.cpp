@@ -17,6 +17,23 @@ std::string printable(std::string_view text, std::size_t max) {
     return out;
 }
 
+namespace {
+
+/// Control bytes escaped, so that whatever came from outside stays on one line.
+std::string one_line(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte == 0x7f)
+            out += fmt::format("\\x{:02x}", byte);
+        else
+            out += c;
+    }
+    return out;
+}
+
+}  // namespace
+
 std::string to_string(const Complaint& c) {
     std::string out;
     if (!c.file.empty()) out += c.file + ":";
@@ -26,7 +43,7 @@ std::string to_string(const Complaint& c) {
     if (!c.found.empty()) out += fmt::format("found \"{}\", ", c.found);
     out += "expected " + c.expected;
     if (!c.example.empty()) out += fmt::format(", for example {}", c.example);
-    return out;
+    return one_line(out);
 }
 
 ConfigError ConfigError::at(const std::string& file, int line, const std::string& key) const {
