@@ -16,7 +16,6 @@
 // Semantics: collectives/plan/README.md. Leaves out (later patterns): Exchange, InNetwork.
 // Ranks here are group ranks 0..n-1.
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -59,15 +58,19 @@ struct Partition {
     [[nodiscard]] std::uint32_t rank_at(std::uint32_t cell, std::uint32_t position) const;
 };
 
-/// Chunk index -> units: first = base(rank) + index * span. base(rank) = outer_span * position of
-/// the rank in `outer` (0 when absent).
+/// Chunk index -> units {first, first + stride, ...}, `span` of them, first = base + i *
+/// index_step. i is the chunk index, or with `by_rank` the rank at that position of the stage's
+/// cell (blocked data under a table order). base = outer_span * position of the rank in `outer`, 0
+/// without one.
 struct ChunkMap {
     std::uint32_t span = 1;
     std::uint32_t stride = 1;
-    std::uint32_t index_step = 1;  // units between the firsts of consecutive chunk indices
+    std::uint32_t index_step = 1;
+    bool by_rank = false;
     std::uint32_t outer_span = 0;
-    std::optional<Partition> outer;
-    [[nodiscard]] UnitSet units(std::uint32_t rank, std::uint32_t index) const;
+    Partition outer;  // the default has one position: base 0
+    [[nodiscard]] UnitSet units(const Partition& cells, std::uint32_t rank,
+                                std::uint32_t index) const;
 };
 
 enum class Buffer : std::uint8_t { kInput, kOutput, kScratch };
@@ -88,18 +91,19 @@ struct Ring {
 };
 
 /// At step s position p sends to p + s + 1 and receives from p - s - 1 (mod size), for s < size
-/// - 1. Which chunk index goes to peer q: the peer's (scatter), one's own (gather).
+/// - 1. The sender picks chunk index = the peer's position (by_destination: scatter, all-to-all) or
+/// its own (gather). The receiver stores under the sender's position when `recv_by_source` or
+/// gathering, else under its own.
 struct Direct {
-    bool by_destination =
-        true;              // sender picks chunk index = q (scatter, all-to-all), else p (gather)
-    ChunkMap send_chunks;  // in the sender's source buffer
-    ChunkMap recv_chunks;  // in the receiver's destination buffer; index = the sender's
-                           // position for all-to-all (recv_by_source), else as sent
+    bool by_destination = true;
     bool recv_by_source = false;
+    ChunkMap send_chunks;  // in the sender's source buffer
+    ChunkMap recv_chunks;  // in the receiver's destination buffer
 };
 
-/// Chunk i = 0..chunks-1 flows from the root down (broadcast) over a tree of `radix` children per
-/// node in position order relative to the root; radix 1 is a chain.
+/// Chunks 0..chunk_count-1 flow from the root down. v = (position - root) mod size; the children of
+/// v are v * radix + 1 .. v * radix + radix below size; radix 1 is a chain. Chunk i is received at
+/// step i and sent on, child by child, at step i + 1.
 struct Tree {
     std::uint32_t root = 0;  // position
     std::uint32_t radix = 1;
@@ -107,14 +111,24 @@ struct Tree {
     ChunkMap chunks;
 };
 
-/// Ordered operations per rank and thread, as imported or synthesised schedules have them.
+/// One send or one receive of one rank. `ordinal`: it is the ordinal-th of the `of` transfers of
+/// its stage on its connection (channel, stage, source, destination); equal ordinals meet.
+struct Transfer {
+    std::uint32_t step = 0;
+    std::uint32_t peer = 0;
+    UnitSet units;  // of this rank's own buffer: source of a send, destination of a receive
+    std::uint32_t ordinal = 0;
+    std::uint32_t of = 1;
+    bool operator==(const Transfer&) const = default;
+};
+
+/// Listed transfers, per rank, in order of step: imported and synthesised schedules, and what the
+/// checker's mutants are made of. Steps order a rank's sends against its receives, as everywhere.
 struct Explicit {
-    struct Op {
-        bool send = true;
-        std::uint32_t peer = 0;
-        UnitSet units;
-    };
-    std::vector<std::vector<Op>> per_rank;
+    std::vector<std::vector<Transfer>> sends;  // [rank]
+    std::vector<std::vector<Transfer>> recvs;  // [rank]
+    /// Fills ordinal and of from the order in the lists.
+    void number();
 };
 
 using Pattern = std::variant<Ring, Direct, Tree, Explicit>;
@@ -123,8 +137,9 @@ struct Stage {
     Pattern pattern;
     Partition cells;
     Arrival arrival = Arrival::kCopy;
-    /// Where transfers read from and arrive. A unit of the destination buffer that this rank has
-    /// not yet written is read from `kInput` (so no local copy precedes a reduction).
+    /// Where transfers read from and arrive. kOutput means the working place of a unit: the output
+    /// where the rank's output holds the unit, else scratch. A unit not yet written there is read
+    /// from scratch when written there, else from the input: no local copy precedes a reduction.
     Buffer source = Buffer::kOutput;
     Buffer destination = Buffer::kOutput;
 };
@@ -137,8 +152,10 @@ struct Channel {
     std::int32_t plane = -1;  // wanted plane; -1 = spread over all planes
     std::uint32_t units = 1;
     Protocol protocol = Protocol::kRendezvous;
-    std::uint32_t slots = 8;  // unconsumed slices a connection may hold
-    Bytes slice{512 * 1024};
+    std::uint32_t slots = 8;        // unconsumed slices a connection may hold
+    Bytes slice{512 * 1024};        // most bytes of one unit in one operation
+    std::uint32_t loop_slices = 0;  // slices of a unit in one slice loop; 0: all, so one loop
+    std::uint32_t min_loops = 1;    // slices get smaller than `slice` to reach this many loops
     std::vector<Stage> stages;
 };
 
@@ -160,15 +177,6 @@ struct PlanTemplate {
 };
 
 // ---- Reading: every operation on demand, O(1) each ----
-
-/// One send or one receive of one rank. The k-th send on a connection (channel, stage, src, dst)
-/// meets the k-th receive there.
-struct Transfer {
-    std::uint32_t step = 0;
-    std::uint32_t peer = 0;
-    UnitSet units;  // in this rank's own buffer (source for a send, destination for a receive)
-    bool operator==(const Transfer&) const = default;
-};
 
 [[nodiscard]] std::uint32_t send_count(const PlanTemplate& p, std::size_t channel,
                                        std::size_t stage, std::uint32_t rank);
@@ -193,17 +201,65 @@ struct ElementRange {
     std::uint64_t end = 0;
     [[nodiscard]] std::uint64_t size() const { return end - begin; }
 };
-/// Elements of one unit of one channel, at offset zero of the buffer (blocked data: inside the
-/// n-block buffer). Every buffer of a Plan is laid out so.
+/// Elements of one unit of one channel in a buffer that holds every unit (blocked data: the n
+/// blocks).
 [[nodiscard]] ElementRange locate(const PlanTemplate& p, const Binding& b, std::size_t channel,
                                   std::uint32_t unit);
 /// Elements of a whole UnitSet.
 [[nodiscard]] std::uint64_t elements(const PlanTemplate& p, const Binding& b, std::size_t channel,
                                      const UnitSet& units);
 
+/// Whether the rank's buffer holds the unit (channels agree): all-gather's input and
+/// reduce-scatter's output hold the own block alone, broadcast's input lies at the root, send/recv
+/// goes from the root to the next rank. Scratch holds everything, laid out as `locate` says.
+[[nodiscard]] bool holds(const PlanTemplate& p, Buffer buffer, std::uint32_t rank,
+                         std::uint32_t unit);
+/// The unit's elements in the rank's own buffer: as `locate`, less the blocks that are not there.
+[[nodiscard]] ElementRange place(const PlanTemplate& p, const Binding& b, Buffer buffer,
+                                 std::uint32_t rank, std::size_t channel, std::uint32_t unit);
+/// Elements that the rank must provide for a buffer; scratch is 0 when no stage can touch it.
+[[nodiscard]] std::uint64_t buffer_elements(const PlanTemplate& p, const Binding& b, Buffer buffer,
+                                            std::uint32_t rank);
+
+/// How a channel's units are cut: slice a of a unit is [a, a + 1) * slice_elements, clipped to the
+/// unit. Loop l holds slices [l, l + 1) * loop_slices, clipped to `slices`. Sequences run in (loop,
+/// step, slice) order, so loops let the stages of a channel overlap and slices let steps overlap.
+struct Cut {
+    std::uint64_t slice_elements = 1;
+    std::uint32_t slices = 1;  // per unit, the same for all units; some may be empty
+    std::uint32_t loop_slices = 1;
+    std::uint32_t loops = 1;
+};
+[[nodiscard]] Cut cut(const PlanTemplate& p, const Binding& b, std::size_t channel);
+/// The part of `unit` (its range in any buffer) that slice `a` moves.
+[[nodiscard]] ElementRange slice_of(const ElementRange& unit, const Cut& c, std::uint32_t a);
+
 /// nccl-tests' total size -> the Binding's count (floored to whole elements per rank as nccl-tests
 /// does), and back.
 [[nodiscard]] Binding bind_total(const PlanTemplate& p, Bytes total, std::uint32_t element_size);
 [[nodiscard]] Bytes total_size(const PlanTemplate& p, const Binding& b);
+
+// ---- For engines: who talks to whom in a stage, without expanding it ----
+
+/// One directed connection out of a rank: all the transfers of a stage from `src` to `dst`.
+struct StageEdge {
+    std::uint32_t src = 0;
+    std::uint32_t dst = 0;
+    std::uint32_t transfers = 0;  // steps that use the edge, per slice loop
+    std::uint32_t first_step = 0;
+};
+[[nodiscard]] std::uint32_t edge_count(const PlanTemplate& p, std::size_t channel,
+                                       std::size_t stage, std::uint32_t rank);
+[[nodiscard]] StageEdge edge_at(const PlanTemplate& p, std::size_t channel, std::size_t stage,
+                                std::uint32_t rank, std::uint32_t i);
+/// Elements that the whole stage moves over the rank's i-th edge; O(1) for the shipped algorithms.
+[[nodiscard]] std::uint64_t edge_elements(const PlanTemplate& p, const Binding& b,
+                                          std::size_t channel, std::size_t stage,
+                                          std::uint32_t rank, std::uint32_t i);
+/// Whether the stage is a coupled stream (ring, tree: every edge moves at one rate in steady state)
+/// or separate flows (direct, explicit).
+[[nodiscard]] bool coupled(const Stage& stage);
+/// Longest chain of dependent transfers of the stage, in one slice loop of one slice.
+[[nodiscard]] std::uint32_t dependent_steps(const PlanTemplate& p, const Stage& stage);
 
 }  // namespace weft

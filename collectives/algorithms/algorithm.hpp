@@ -1,0 +1,58 @@
+#pragma once
+// The registry of algorithms: a name, a sentence, the textbook form, the paper, and a builder from
+// a group's shape to a PlanTemplate. Rows are filled in builtin.cpp; names are
+// "collective/algorithm". Every builder works for every n >= 1; one that needs equal hosts throws
+// ConfigError without them (hierarchical) or falls back to plain rank order (rings, rail-aligned
+// all-to-all).
+#include <cstdint>
+#include <string>
+
+#include "base/registry.hpp"
+#include "base/units.hpp"
+#include "collectives/plan/plan.hpp"
+#include "topology/placement.hpp"
+
+namespace weft {
+
+struct AlgorithmParams {
+    std::uint32_t channels = 0;  // 0: the algorithm's own default
+    std::uint32_t root = 0;      // broadcast, send/recv
+    std::uint32_t slots = 8;
+    Bytes slice{512 * 1024};
+    std::uint32_t loops = 4;  // hierarchical: slice loops when the size allows
+};
+
+using BuildPlan = PlanTemplate (*)(const GroupShape& shape, const AlgorithmParams& params);
+
+struct Algorithm {
+    Collective collective = Collective::kAllReduce;
+    std::string steps;  // dependent steps of one slice loop, in n, k hosts, g ranks a host
+    std::string bytes;  // sent per rank, S the nccl-tests size
+    std::string time;   // alpha-beta form
+    BuildPlan build = nullptr;
+};
+
+[[nodiscard]] const Registry<Algorithm>& builtin_algorithms();
+/// The row named "collective/name"; an empty name is the collective's default (its first row, which
+/// works for every shape). ConfigError lists what there is.
+[[nodiscard]] const Registry<Algorithm>::Row& find_algorithm(Collective c, const std::string& name);
+/// find_algorithm, and build.
+[[nodiscard]] PlanTemplate build_plan(Collective c, const std::string& name,
+                                      const GroupShape& shape, const AlgorithmParams& params = {});
+/// "allreduce", "all-reduce", "all_reduce"... ConfigError otherwise.
+[[nodiscard]] Collective parse_collective(const std::string& text);
+
+// The builders, one file each.
+namespace algorithms {
+[[nodiscard]] PlanTemplate ring_allreduce(const GroupShape&, const AlgorithmParams&);
+[[nodiscard]] PlanTemplate hierarchical_allreduce(const GroupShape&, const AlgorithmParams&);
+[[nodiscard]] PlanTemplate ring_allgather(const GroupShape&, const AlgorithmParams&);
+[[nodiscard]] PlanTemplate ring_reducescatter(const GroupShape&, const AlgorithmParams&);
+[[nodiscard]] PlanTemplate direct_alltoall(const GroupShape&, const AlgorithmParams&);
+[[nodiscard]] PlanTemplate rail_alltoall(const GroupShape&, const AlgorithmParams&);
+[[nodiscard]] PlanTemplate chain_broadcast(const GroupShape&, const AlgorithmParams&);
+[[nodiscard]] PlanTemplate tree_broadcast(const GroupShape&, const AlgorithmParams&);
+[[nodiscard]] PlanTemplate direct_sendrecv(const GroupShape&, const AlgorithmParams&);
+}  // namespace algorithms
+
+}  // namespace weft

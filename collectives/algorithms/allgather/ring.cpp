@@ -1,0 +1,22 @@
+// Ring all-gather: each rank's block travels once around. steps n-1; every rank sends (n-1)/n S.
+// Chan et al., Concurrency and Computation 19(13), 2007, section 4.2 (bucket collect).
+#include "collectives/algorithms/ring_order.hpp"
+
+namespace weft::algorithms {
+
+PlanTemplate ring_allgather(const GroupShape& shape, const AlgorithmParams& params) {
+    const auto n = static_cast<std::uint32_t>(shape.n);
+    PlanTemplate p = blank("allgather/ring", Collective::kAllGather, shape, params,
+                           ring_channels(shape, params), n);
+    ChunkMap blocks;
+    blocks.by_rank = true;
+    for (std::uint32_t c = 0; c < p.channels.size(); ++c) {
+        Stage s;
+        s.cells = ring_order(shape, c);
+        s.pattern = Ring{.first = 0, .direction = +1, .steps = n - 1, .chunks = blocks};
+        p.channels[c].stages = {s};
+    }
+    return p;
+}
+
+}  // namespace weft::algorithms
