@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""Closed forms of collectives on HPN 7.0, from documented numbers alone, held against `weft sim`.
+
+usage: closed_form.py            print the forms
+       closed_form.py --check    run the program found in $WEFT_BUILD_DIR and compare
+
+Knows nothing of the engine: the fabric's figures are the paper's (HPN24: hosts of 8 GPUs, one NIC
+of 2 x 200 Gb/s a GPU, 200 GB/s NVLink a direction, segments of 128 hosts) and SimAI's presets
+(0.5 us a NIC or switch link, 25 ns an NVLink hop); the costs are the textbook's (alpha and beta
+terms). Standard library only.
+"""
+import json
+import os
+import subprocess
+import sys
+
+MiB = 1 << 20
+GiB = 1 << 30
+
+GPUS_PER_HOST = 8
+HOSTS_PER_SEGMENT = 128
+NVLINK = 200e9          # bytes/s, each direction, per GPU
+NIC = 2 * 200e9 / 8     # bytes/s, each direction, per GPU
+NVLINK_HOP = 2 * 25e-9  # GPU - switch - GPU
+SAME_TOR = 2 * 0.5e-6   # NIC - ToR - NIC
+OVER_AGG = 4 * 0.5e-6   # NIC - ToR - Agg - ToR - NIC
+
+
+class Endpoint:
+    """What a host adds: a launch, and a cost for each dependent step (seconds)."""
+
+    def __init__(self, launch, scale_up_step, network_step):
+        self.launch = launch
+        self.scale_up_step = scale_up_step
+        self.network_step = network_step
+
+
+IDEAL = Endpoint(0, 0, 0)
+# NCCL's tuning model, ring and Simple: base 8.4 us, 3.4 us a hop on NVLink, 14 us on the network.
+CALIBRATED = Endpoint(8.4e-6, 3.4e-6, 14e-6)
+
+
+def slowest_run(edges, steps):
+    """The greatest sum of `steps` consecutive edges around a ring."""
+    n = len(edges)
+    rounds, rest = divmod(steps, n)
+    window = best = sum(edges[:rest])
+    for s in range(1, n):
+        window += edges[(s + rest - 1) % n] - edges[s - 1]
+        best = max(best, window)
+    return rounds * sum(edges) + best
+
+
+def rail_ring_latency(hosts, steps, endpoint):
+    """Hosts are in order: one edge in 128 leads into the next segment, and the last leads back."""
+    segments = -(-hosts // HOSTS_PER_SEGMENT)
+    edges = [SAME_TOR] * hosts
+    if segments > 1:
+        for i in range(1, segments + 1):
+            edges[min(i * HOSTS_PER_SEGMENT, hosts) - 1] = OVER_AGG
+    return slowest_run(edges, steps) + steps * endpoint.network_step
+
+
+def hierarchical_all_reduce(size, gpus, endpoint):
+    """Reduce-scatter in the host, ring all-reduce on each rail, all-gather in the host; one slice
+    loop, so the three follow one another:
+    2 (g-1)/g S / NVLink + 2 (k-1)/(k g) S / NIC + alphas. A stage in the host is one exchange."""
+    g, k = GPUS_PER_HOST, gpus // GPUS_PER_HOST
+    scale_up = 2 * (g - 1) / g * size / NVLINK
+    network = 2 * (k - 1) / (k * g) * size / NIC
+    steps = 2 * (k - 1)
+    alphas = 2 * (NVLINK_HOP + endpoint.scale_up_step) + rail_ring_latency(k, steps, endpoint)
+    return endpoint.launch + alphas + scale_up + network
+
+
+def host_ring_latency(gpus, steps, endpoint):
+    """A flat ring through the hosts: 7 of 8 edges are NVLink, the eighth leaves the host."""
+    edges = [NVLINK_HOP + endpoint.scale_up_step] * gpus
+    for i in range(GPUS_PER_HOST - 1, gpus, GPUS_PER_HOST):
+        edges[i] = SAME_TOR + endpoint.network_step
+    return slowest_run(edges, steps)
+
+
+def ring(size, gpus, passes, endpoint):
+    """A ring in at least 8 channels, each leaving its hosts on a rail of its own (one segment): the
+    NVLink of a GPU carries 7 of 8 channels, its NIC one."""
+    share = passes * (gpus - 1) / gpus * size
+    busiest = max(share * (GPUS_PER_HOST - 1) / GPUS_PER_HOST / NVLINK, share / GPUS_PER_HOST / NIC)
+    return endpoint.launch + host_ring_latency(gpus, passes * (gpus - 1), endpoint) + busiest
+
+
+def ring_all_reduce(size, gpus, endpoint):
+    return ring(size, gpus, 2, endpoint)
+
+
+def ring_all_gather(size, gpus, endpoint):
+    return ring(size, gpus, 1, endpoint)
+
+
+def all_to_all_bound(size, gpus):
+    """No direct all-to-all ends before a NIC has sent what leaves its host."""
+    return (gpus - GPUS_PER_HOST) / gpus * size / NIC
+
+
+def direct_all_to_all(size, gpus, endpoint):
+    """One exchange: the NIC's bytes, and one latency over the Agg (other rails)."""
+    return endpoint.launch + endpoint.network_step + OVER_AGG + all_to_all_bound(size, gpus)
+
+
+def switch_serialisation(size, rate):
+    """A switch that cuts through sends each byte once, not once a hop."""
+    return size / rate
+
+
+def incast(size, senders, rate):
+    """All senders end in one port."""
+    return senders * size / rate
+
+
+# name, weft's words, the form, the tolerance
+CASES = [
+    ("hierarchical all-reduce, 15360 GPUs",
+     ["allreduce", "--size", "1GiB", "--gpus", "15360", "--algorithm", "hierarchical"],
+     lambda e: hierarchical_all_reduce(GiB, 15360, e), 0.01),
+    ("ring all-reduce, 64 GPUs",
+     ["allreduce", "--size", "1GiB", "--gpus", "64", "--algorithm", "ring"],
+     lambda e: ring_all_reduce(GiB, 64, e), 0.01),
+    ("ring all-gather, 256 GPUs",
+     ["allgather", "--size", "1GiB", "--gpus", "256", "--algorithm", "ring"],
+     lambda e: ring_all_gather(GiB, 256, e), 0.01),
+    ("direct all-to-all, 64 GPUs",
+     ["alltoall", "--size", "64MiB", "--gpus", "64", "--algorithm", "direct"],
+     lambda e: direct_all_to_all(64 * MiB, 64, e), 0.01),
+]
+
+
+def simulated(words, endpoint):
+    """Seconds that the program says."""
+    program = os.path.join(os.environ["WEFT_BUILD_DIR"], "tools", "weft")
+    command = [program, "sim", *words, "--fabric", "hpn7", "--endpoint", endpoint, "--json"]
+    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(out)["step_time_ps"] * 1e-12
+
+
+def check():
+    worst = 0
+    for name, words, form, tolerance in CASES:
+        for label, endpoint in (("ideal", IDEAL), ("calibrated", CALIBRATED)):
+            expected, found = form(endpoint), simulated(words, label)
+            off = found / expected - 1
+            verdict = "ok" if abs(off) <= tolerance else "WRONG"
+            worst = max(worst, abs(off) / tolerance)
+            print(f"{name:38} {label:10} form {expected * 1e3:9.4f} ms  "
+                  f"weft {found * 1e3:9.4f} ms  {off * 100:+7.3f} %  {verdict}")
+    return 0 if worst <= 1 else 1
+
+
+def show():
+    print(f"NVLink {NVLINK / 1e9:g} GB/s, NIC {NIC / 1e9:g} GB/s, alphas: NVLink "
+          f"{NVLINK_HOP * 1e9:g} ns, one ToR {SAME_TOR * 1e6:g} us, over an Agg "
+          f"{OVER_AGG * 1e6:g} us")
+    for name, _, form, _ in CASES:
+        print(f"{name:38} ideal {form(IDEAL) * 1e3:9.4f} ms  calibrated "
+              f"{form(CALIBRATED) * 1e3:9.4f} ms")
+    print(f"{'64 MiB through one 50 GB/s switch':38} "
+          f"{switch_serialisation(64 * MiB, 50e9) * 1e3:.4f} ms")
+    print(f"{'7-to-1 incast of 64 MiB at 50 GB/s':38} {incast(64 * MiB, 7, 50e9) * 1e3:.4f} ms")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(check() if "--check" in sys.argv[1:] else show())
