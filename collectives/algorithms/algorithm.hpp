@@ -42,17 +42,4 @@ struct Algorithm {
 /// "allreduce", "all-reduce", "all_reduce"... ConfigError otherwise.
 [[nodiscard]] Collective parse_collective(const std::string& text);
 
-// The builders, one file each.
-namespace algorithms {
-[[nodiscard]] PlanTemplate ring_allreduce(const GroupShape&, const AlgorithmParams&);
-[[nodiscard]] PlanTemplate hierarchical_allreduce(const GroupShape&, const AlgorithmParams&);
-[[nodiscard]] PlanTemplate ring_allgather(const GroupShape&, const AlgorithmParams&);
-[[nodiscard]] PlanTemplate ring_reducescatter(const GroupShape&, const AlgorithmParams&);
-[[nodiscard]] PlanTemplate direct_alltoall(const GroupShape&, const AlgorithmParams&);
-[[nodiscard]] PlanTemplate rail_alltoall(const GroupShape&, const AlgorithmParams&);
-[[nodiscard]] PlanTemplate chain_broadcast(const GroupShape&, const AlgorithmParams&);
-[[nodiscard]] PlanTemplate tree_broadcast(const GroupShape&, const AlgorithmParams&);
-[[nodiscard]] PlanTemplate direct_sendrecv(const GroupShape&, const AlgorithmParams&);
-}  // namespace algorithms
-
 }  // namespace weft

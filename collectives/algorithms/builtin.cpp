@@ -2,6 +2,19 @@
 
 namespace weft {
 
+// The builders, one file each.
+namespace algorithms {
+PlanTemplate ring_allreduce(const GroupShape&, const AlgorithmParams&);
+PlanTemplate hierarchical_allreduce(const GroupShape&, const AlgorithmParams&);
+PlanTemplate ring_allgather(const GroupShape&, const AlgorithmParams&);
+PlanTemplate ring_reducescatter(const GroupShape&, const AlgorithmParams&);
+PlanTemplate direct_alltoall(const GroupShape&, const AlgorithmParams&);
+PlanTemplate rail_alltoall(const GroupShape&, const AlgorithmParams&);
+PlanTemplate chain_broadcast(const GroupShape&, const AlgorithmParams&);
+PlanTemplate tree_broadcast(const GroupShape&, const AlgorithmParams&);
+PlanTemplate direct_sendrecv(const GroupShape&, const AlgorithmParams&);
+}  // namespace algorithms
+
 namespace {
 
 using C = Collective;

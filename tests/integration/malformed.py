@@ -2,8 +2,7 @@
 """Whatever a user gets wrong is one clear line on stderr, exit 2, and no file.
 
 Each case is a command line and the words that its message must hold. {dir} is a folder with the
-inputs of INPUTS (those of SAMPLE_EDITS are a good sample with one thing broken), {out} a folder
-that must not come to exist.
+inputs of INPUTS, {out} a folder that must not come to exist.
 """
 import os
 import pathlib

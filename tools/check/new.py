@@ -38,6 +38,29 @@ FABRIC_INFO = '''RegistryInfo IDENT() {
 
 '''
 
+ALGORITHM = '''// COLLECTIVE by NAME: what it does, in a sentence.
+// Steps, bytes sent per rank; paper and section.
+#include "collectives/algorithms/ring_order.hpp"
+
+namespace weft::algorithms {
+
+PlanTemplate IDENT(const GroupShape& shape, const AlgorithmParams& params) {
+    PlanTemplate p = blank("COLLECTIVE/NAME", Collective::KIND, shape, params,
+                           params.channels > 0 ? params.channels : 1, 1);
+    Stage s;
+    s.cells.size = static_cast<std::uint32_t>(shape.n);
+    s.pattern = Ring{};  // the pattern, and which chunk moves at which step: collectives/plan
+    for (Channel& c : p.channels) c.stages = {s};
+    return p;
+}
+
+}  // namespace weft::algorithms
+'''
+
+COLLECTIVES = {"allreduce": "kAllReduce", "allgather": "kAllGather", "alltoall": "kAllToAll",
+               "reducescatter": "kReduceScatter", "broadcast": "kBroadcast",
+               "sendrecv": "kSendRecv"}
+
 COMMAND = '''// `weft NAME`: what it answers, in a sentence.
 #include <fmt/format.h>
 
@@ -102,6 +125,25 @@ def new_fabric(name):
     return [folder / f"{i}.cpp", rows]
 
 
+def new_algorithm(name):
+    collective, _, way = name.partition("/")
+    if collective not in COLLECTIVES or not way:
+        sys.exit(f"{name!r}: expected COLLECTIVE/NAME, for example allreduce/halving; "
+                 f"collectives: {', '.join(COLLECTIVES)}")
+    folder, i = tree.ROOT / "collectives/algorithms", f"{ident(way)}_{collective}"
+    path, rows = folder / collective / f"{ident(way)}.cpp", folder / "builtin.cpp"
+    kind = COLLECTIVES[collective]
+    path.parent.mkdir(exist_ok=True)
+    text = ALGORITHM.replace("COLLECTIVE", collective).replace("IDENT", i).replace("KIND", kind)
+    write_new(path, text, way)
+    insert_before(rows, r"^}  // namespace algorithms",
+                  f"PlanTemplate {i}(const GroupShape&, const AlgorithmParams&);\n")
+    insert_before(rows, r"^    return r;$",
+                  f'    row("{name}", "What it does, in a sentence.", "Paper, section",\n'
+                  f'        C::{kind}, "steps", "bytes", "time", a::{i});\n')
+    return [path, rows]
+
+
 def new_command(name):
     path, rows = tree.ROOT / f"tools/cmd_{ident(name)}.cpp", tree.ROOT / "tools/builtin.cpp"
     write_new(path, COMMAND, name)
@@ -111,14 +153,14 @@ def new_command(name):
     return [path, rows]
 
 
-KINDS = {"fabric": new_fabric, "command": new_command}
+KINDS = {"fabric": new_fabric, "algorithm": new_algorithm, "command": new_command}
 
 
 def main(arguments):
     if len(arguments) != 2 or arguments[0] not in KINDS:
-        sys.exit(f"usage: tools/dev new {'|'.join(KINDS)} NAME")
+        sys.exit(f"usage: tools/dev new {'|'.join(KINDS)} NAME (an algorithm: COLLECTIVE/NAME)")
     kind, name = arguments
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+    if not re.fullmatch(r"[a-z][a-z0-9-]*(/[a-z][a-z0-9-]*)?", name):
         sys.exit(f"{name!r}: a name is lower-case letters, digits and hyphens, like torus-3d")
     paths = KINDS[kind](name)
     if layout.formatter():

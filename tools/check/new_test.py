@@ -19,7 +19,7 @@ class New(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.addCleanup(setattr, tree, "ROOT", SOURCE)
         tree.ROOT = pathlib.Path(folder.name)
-        for name in ("base", "topology", "tools"):
+        for name in ("base", "topology", "collectives", "tools"):
             shutil.copytree(SOURCE / name, tree.ROOT / name)
         shutil.copy(SOURCE / ".clang-format", tree.ROOT)
 
@@ -31,6 +31,11 @@ class New(unittest.TestCase):
     def test_a_fabric_is_two_files(self):
         paths = new.new_fabric("torus-3d")
         self.assertEqual([p.name for p in paths], ["torus_3d.cpp", "builtin.cpp"])
+        self.compiles(paths)
+
+    def test_an_algorithm_is_two_files(self):
+        paths = new.new_algorithm("allreduce/halving-doubling")
+        self.assertEqual([p.name for p in paths], ["halving_doubling.cpp", "builtin.cpp"])
         self.compiles(paths)
 
     def test_a_command_is_two_files(self):

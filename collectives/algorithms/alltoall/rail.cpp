@@ -9,6 +9,8 @@
 
 namespace weft::algorithms {
 
+PlanTemplate direct_alltoall(const GroupShape&, const AlgorithmParams&);  // direct.cpp
+
 PlanTemplate rail_alltoall(const GroupShape& shape, const AlgorithmParams& params) {
     if (!shape.uniform) {
         PlanTemplate plain = direct_alltoall(shape, params);
