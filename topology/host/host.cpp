@@ -1,7 +1,5 @@
 #include "topology/host/host.hpp"
 
-#include <algorithm>
-
 #include "base/check.hpp"
 
 namespace weft {
@@ -20,6 +18,18 @@ Node device(const HostPlace& place, NodeKind kind, int index) {
 
 }  // namespace
 
+const std::vector<NamedHost>& host_templates() {
+    static const std::vector<NamedHost> rows = {
+        {"hpn-h800", "HPN24: 8 H800, 8 NICs of 2 x 200G, NVLink 200 GB/s", {}},
+        {"hpn-h100", "SimAI's HPN files: as hpn-h800 with NVLink 360 GB/s", {.scale_up = 360_GBps}},
+        {"dgx-h100",
+         "MLE: 8 H100, 8 NICs of 400G, NVLink 450 GB/s",
+         {.port_rate = 400_Gbps, .scale_up = 450_GBps}},
+        {"one-gpu-four-nics", "a live process that owns four NICs", {.gpus = 1, .nics = 4}},
+    };
+    return rows;
+}
+
 std::vector<NodeId> add_host(FabricBuilder& b, const HostTemplate& t, const HostPlace& place) {
     WEFT_CHECK(t.gpus > 0 && (t.nics == 0 || t.nics % t.gpus == 0 || t.gpus % t.nics == 0),
                "{} NICs for {} GPUs", t.nics, t.gpus);
@@ -28,9 +38,7 @@ std::vector<NodeId> add_host(FabricBuilder& b, const HostTemplate& t, const Host
     std::vector<GpuId> gpu_ids;
     for (int i = 0; i < t.gpus; ++i) {
         Node n = device(place, NodeKind::kGpu, i);
-        n.rail = t.nics > 0
-                     ? i * std::max(t.nics, t.gpus) / t.gpus * t.nics / std::max(t.nics, t.gpus)
-                     : kAny;
+        n.rail = t.nics > 0 ? i * t.nics / t.gpus : kAny;
         gpus.push_back(b.add_node(n));
         if (place.ranked) gpu_ids.push_back(b.add_gpu(gpus.back()));
     }
@@ -44,7 +52,7 @@ std::vector<NodeId> add_host(FabricBuilder& b, const HostTemplate& t, const Host
         const NicId nic = place.ranked ? b.add_nic(nics.back()) : NicId{};
         for (int i = 0; i < t.gpus; ++i) {
             const bool serves =
-                t.nics >= t.gpus ? j / (t.nics / t.gpus) == i : i / (t.gpus / t.nics) == j;
+                t.nics >= t.gpus ? j * t.gpus / t.nics == i : i * t.nics / t.gpus == j;
             if (!serves) continue;
             b.add_cable(gpus[static_cast<std::size_t>(i)], nics.back(), LinkKind::kPcie, t.pcie,
                         t.pcie_latency);

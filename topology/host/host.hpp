@@ -7,6 +7,7 @@
 // front-end NIC. Sources: HPN24 (H800: 400 GB/s both ways, NICs of 2 x 200G, PCIe Gen5 x16), SimAI
 // (360 GB/s, 25 ns NVSwitch hop, 0.5 us NIC and switch links), MLE (PCIe Gen5 x16 63 GB/s; H100 450
 // GB/s).
+#include <string>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -15,16 +16,25 @@
 
 namespace weft {
 
+/// The defaults are HPN's H800 host.
 struct HostTemplate {
     int gpus = 8;
-    int nics = 8;              // a multiple or a divisor of gpus; 0: scale-up only
-    Bandwidth port_rate;       // one port of a NIC
-    SimDuration port_latency;  // NIC to first switch
-    Bandwidth pcie;
+    int nics = 8;                        // a multiple or a divisor of gpus; 0: scale-up only
+    Bandwidth port_rate = 200_Gbps;      // one port of a NIC
+    SimDuration port_latency = ns(500);  // NIC to first switch
+    Bandwidth pcie = 63_GBps;
     SimDuration pcie_latency;
-    Bandwidth scale_up;            // per GPU and direction
-    SimDuration scale_up_latency;  // one link; GPU to GPU is two
+    Bandwidth scale_up = 200_GBps;          // per GPU and direction
+    SimDuration scale_up_latency = ns(25);  // one link; GPU to GPU is two
 };
+
+/// A template that a fabric file may name.
+struct NamedHost {
+    std::string name;
+    std::string source;
+    HostTemplate host;
+};
+[[nodiscard]] const std::vector<NamedHost>& host_templates();
 
 /// Where a host stands; kAny where it does not apply.
 struct HostPlace {

@@ -28,17 +28,7 @@ class FreeForm {
     void hosts(MapReader& m) {
         const std::string name = new_name(m);
         const int count = m.count("count", 1, kMaxDevices, "16");
-        HostTemplate t;
-        t.gpus = m.count_or("gpus", 1, 1024, 8);
-        t.nics = m.count_or("nics", 0, 1024, t.gpus);
-        if (t.nics > 0 && t.nics % t.gpus != 0 && t.gpus % t.nics != 0)
-            m.reject(*m.find("nics"), "nics", std::to_string(t.nics),
-                     fmt::format("a multiple or a divisor of the {} GPUs", t.gpus),
-                     std::to_string(t.gpus));
-        t.scale_up = positive(m, "scale_up_rate", m.rate_or("scale_up_rate", 200_GBps));
-        t.scale_up_latency = m.duration_or("scale_up_latency", ns(25));
-        t.pcie = positive(m, "pcie_rate", m.rate_or("pcie_rate", 63_GBps));
-        t.pcie_latency = m.duration_or("pcie_latency", ns(0));
+        const HostTemplate t = read_template(m);
         const int segment = m.count_or("segment", 0, kMaxDevices, 0);
         const int pod = m.count_or("pod", 0, kMaxDevices, 0);
         budget(m, devices_, std::int64_t{count} * (t.gpus + t.nics + 1), kMaxDevices);
@@ -89,6 +79,28 @@ class FreeForm {
     [[nodiscard]] bool any_host() const { return !hosts_.empty(); }
 
   private:
+    /// A named template, then what the group changes of it.
+    static HostTemplate read_template(MapReader& m) {
+        std::vector<std::string> names;
+        for (const NamedHost& row : host_templates()) names.push_back(row.name);
+        HostTemplate t = host_templates()[m.choice_or("template", names, 0)].host;
+        t.gpus = m.count_or("gpus", 1, 1024, t.gpus);
+        t.nics = m.count_or("nics", 0, 1024, t.nics);
+        if (t.nics % t.gpus != 0 && (t.nics == 0 || t.gpus % t.nics != 0))
+            throw ConfigError(
+                {.file = m.file(),
+                 .line = m.line(),
+                 .key = m.path_of("nics"),
+                 .found = std::to_string(t.nics),
+                 .expected = fmt::format("a multiple or a divisor of the {} GPUs", t.gpus),
+                 .example = std::to_string(t.gpus)});
+        t.scale_up = positive(m, "scale_up_rate", m.rate_or("scale_up_rate", t.scale_up));
+        t.scale_up_latency = m.duration_or("scale_up_latency", t.scale_up_latency);
+        t.pcie = positive(m, "pcie_rate", m.rate_or("pcie_rate", t.pcie));
+        t.pcie_latency = m.duration_or("pcie_latency", t.pcie_latency);
+        return t;
+    }
+
     static Bandwidth positive(MapReader& m, const std::string& key, Bandwidth rate) {
         if (rate <= Bandwidth{0}) m.reject(*m.find(key), key, "0", "a positive rate", "400Gbps");
         return rate;

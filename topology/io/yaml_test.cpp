@@ -59,7 +59,7 @@ TEST_CASE("a free form is built as it reads", "[unit]") {
 
 TEST_CASE("one GPU may own four NICs", "[unit]") {
     const Fabric f = parse_fabric(
-        "name: live\nhosts:\n  - {name: h, count: 2, gpus: 1, nics: 4}\n"
+        "name: live\nhosts:\n  - {name: h, count: 2, template: one-gpu-four-nics}\n"
         "switches:\n  - {name: s, count: 1, tier: 1}\n"
         "links:\n  - {from: h, to: s, rule: host, rate: 100Gbps}\n",
         "f.yaml");
@@ -132,6 +132,8 @@ TEST_CASE("every kind of malformed file is refused", "[unit]") {
         "name: x\nhosts: 3\n",
         "name: x\nhosts: [{name: h, count: 0}]\n",
         "name: x\nhosts: [{name: h, count: 2}]\n",
+        "name: x\nhosts: [{name: h, count: 2, template: dgx}]\n",
+        "name: x\nhosts: [{name: h, count: 2, gpus: 3}]\n",
         "name: x\nhosts: [{name: h, count: 2, gpus: 8, nics: 3}]\n",
         "name: x\nhosts: [{name: h, count: 999999, gpus: 1024}]\n",
         "name: x\nhosts: [{name: h, count: 1}]\nswitches: [{name: h, count: 1, tier: 1}]\n",

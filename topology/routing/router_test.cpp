@@ -194,3 +194,71 @@ TEST_CASE("losing links costs paths and never strands a pair while one is left",
         CHECK(f.link(route->links[4]).plane == 1);
     }
 }
+
+TEST_CASE("equal seeds leave most links between two tiers idle", "[unit]") {
+    // DCN+, segment 0 to segment 1: the ToR picks one of 64 uplinks (Agg = uplink mod 8), the Agg
+    // one of 16 links to the two ToRs. The same hash modulo 16 leaves each Agg two of its 16.
+    const Fabric f = make_fabric("dcn+", {{"pods", "1"}});
+    const auto links_used = [&](HashSeeds seeds) {
+        const Router router{f, {.hash = {.seeds = seeds, .seed = 3}}};
+        std::set<LinkId> used;
+        for (std::size_t gpu = 0; gpu < 128; ++gpu)
+            for (std::uint16_t q = 0; q < 64; ++q)
+                used.insert(router.ecmp(router.edge(GpuId{gpu}, GpuId{gpu + 128}), q)->links[3]);
+        return used.size();
+    };
+    CHECK(links_used(HashSeeds::kSame) == 16);
+    // Seeds of their own free the rest, but for switches whose seeds choose overlapping bits.
+    CHECK(links_used(HashSeeds::kPerSwitch) > 112);
+    CHECK(links_used(HashSeeds::kPerTier) == 128);
+}
+
+TEST_CASE("a route is as short as the shortest way in the fabric", "[property]") {
+    for (const FabricRegistry::Row& row : fabric_families().rows()) {
+        INFO(row.info.name);
+        KeyValues few;
+        for (const Parameter& p : row.info.parameters)
+            if (p.name.rfind("hosts_per", 0) == 0) few.emplace_back(p.name, "1");
+        const Fabric f = make_fabric(row.info.name, few);
+        const Router router{f};
+        const GpuId from{f.gpus().size() / 3};
+        // Plain breadth-first search over all devices but other GPUs, which relay nothing.
+        std::vector<std::size_t> hops(f.nodes().size(), 0);
+        std::vector<NodeId> queue{f.gpu(from).node};
+        for (std::size_t head = 0; head < queue.size(); ++head) {
+            if (head > 0 && f.node(queue[head]).kind == NodeKind::kGpu) continue;
+            for (const LinkId l : f.out(queue[head])) {
+                const NodeId to = f.link(l).to;
+                if (to == queue.front() || hops[to.index()] != 0) continue;
+                hops[to.index()] = hops[queue[head].index()] + 1;
+                queue.push_back(to);
+            }
+        }
+        for (std::size_t to = 0; to < f.gpus().size(); to += 1 + f.gpus().size() / 97) {
+            const auto route = router.ecmp(router.edge(from, GpuId{to}), 77);
+            REQUIRE(route);
+            CHECK(route->links.size() == hops[f.gpus()[to].node.index()]);
+        }
+    }
+}
+
+TEST_CASE("on DCN+ a NIC that lost a port is reached through its other ToR", "[unit]") {
+    const Fabric f = make_fabric("dcn+", {{"pods", "1"}});
+    Health health{f};
+    Router router{f, {}, &health};
+    const Edge e = router.edge(GpuId{0}, GpuId{200});
+    const Nic& dst = f.nic(e.dst_nic);
+    health.set_down(dst.ports[0]);
+    health.set_down(reverse(dst.ports[0]));
+    router.health_changed();
+    std::set<std::size_t> from_ports;
+    for (std::uint16_t q = 0; q < 100; ++q) {
+        const auto route = router.ecmp(e, q);
+        REQUIRE(route);
+        CHECK(route->links[route->links.size() - 2] == reverse(dst.ports[1]));
+        from_ports.insert(route->links[1] == f.nic(e.src_nic).ports[0] ? 0 : 1);
+    }
+    CHECK(from_ports.size() == 2);
+    for (std::size_t port = 0; port < 2; ++port)
+        CHECK(router.disjoint_paths(e, port, 100).size() == 64);
+}

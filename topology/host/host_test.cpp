@@ -1,0 +1,59 @@
+#include "topology/host/host.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace weft;
+
+namespace {
+
+/// One host whose NICs all hang on one switch by `ports` ports.
+Fabric one_host(const HostTemplate& t, int ports) {
+    FabricBuilder b{"host"};
+    const NodeId tor = b.add_node({.tier = 1});
+    for (const NodeId nic : add_host(b, t, {.host = 0, .domain = 0}))
+        for (int i = 0; i < ports; ++i)
+            b.add_cable(nic, tor, LinkKind::kAccess, t.port_rate, t.port_latency);
+    return b.build();
+}
+
+}  // namespace
+
+TEST_CASE("every host template gives each GPU its share of the NICs", "[unit]") {
+    for (const NamedHost& row : host_templates()) {
+        INFO(row.name);
+        CHECK_FALSE(row.source.empty());
+        const HostTemplate& t = row.host;
+        const Fabric f = one_host(t, 2);
+        REQUIRE(f.gpus().size() == static_cast<std::size_t>(t.gpus));
+        REQUIRE(f.nics().size() == static_cast<std::size_t>(t.nics));
+        for (const Gpu& g : f.gpus()) {
+            CHECK(g.nics.size() == static_cast<std::size_t>(t.nics / t.gpus));
+            CHECK(f.node(g.node).rail == f.nic(g.nics.front()).rail);
+        }
+    }
+}
+
+TEST_CASE("the H800 host of HPN has the paper's rates", "[unit]") {
+    const Fabric f = one_host(host_templates().front().host, 2);
+    for (const Nic& nic : f.nics()) {
+        CHECK(nic.ports.size() == 2);
+        CHECK(f.link(nic.ports[0]).capacity == 200_Gbps);
+        CHECK(f.link(nic.ports[0]).latency == ns(500));
+    }
+    for (const Link& l : f.links()) {
+        if (l.kind == LinkKind::kScaleUp) CHECK(l.capacity == 200_GBps);
+        if (l.kind == LinkKind::kScaleUp) CHECK(l.latency == ns(25));
+        if (l.kind == LinkKind::kPcie) CHECK(l.capacity == 63_GBps);
+    }
+}
+
+TEST_CASE("GPUs may share a NIC, and a GPU may own several", "[unit]") {
+    const Fabric shared = one_host({.gpus = 8, .nics = 2}, 1);
+    for (std::size_t g = 0; g < 8; ++g) {
+        REQUIRE(shared.gpus()[g].nics.size() == 1);
+        CHECK(shared.gpus()[g].nics[0].index() == g / 4);
+    }
+    const Fabric own = one_host({.gpus = 2, .nics = 8}, 1);
+    for (std::size_t g = 0; g < 2; ++g)
+        for (std::size_t i = 0; i < 4; ++i) CHECK(own.gpus()[g].nics[i].index() == g * 4 + i);
+}
