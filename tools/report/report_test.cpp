@@ -1,0 +1,127 @@
+// The report of a hand-made Result: what must be in it, and what must not.
+#include "tools/report/report.hpp"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/result.hpp"
+
+using namespace weft;
+using namespace weft::tools;
+
+namespace {
+
+Result made_up() {
+    Result r;
+    r.step_time = ms(100);
+    r.slowest_rank = RankId{3};
+    r.compute = ms(60);
+    r.bubble = ms(10);
+    r.lower_bound = ms(80);
+    r.families = {{"TP", ms(30), ms(25), ms(1)}, {"DP", ms(20), ms(5), ms(2)}};
+    r.collectives.push_back({"TP", "allgather", "ring", 8, Bytes{41943040}, 640, us(230), us(220),
+                             us(400), 182.4, 159.6});
+    r.busiest_links.push_back(
+        {LinkId{4}, "host[0].nic[2]:1 > tor[17]", "access", 2, 1, 1, Bytes{1 << 30}, 0.42, ms(44)});
+    for (const bool up : {true, false})
+        for (std::int32_t plane = 0; plane < 2; ++plane)
+            for (std::int32_t rail = 0; rail < 8; ++rail)
+                r.link_groups.push_back({"access", 1, plane, rail, up, 16, Bytes{1 << 30},
+                                         0.1 * rail, 0.1 * rail + 0.1});
+    for (int i = 0; i < 100; ++i) {
+        const SimTime start{ms(i).ps()};
+        r.timeline.push_back({RankId{3}, "compute", "mlp", start, start + us(600), start});
+        r.timeline.push_back({RankId{3}, "TP", "mlp", start + us(600), start + us(900), start});
+    }
+    r.assumptions = {"assumed <b>"};
+    r.warnings = {"watch & learn"};
+    r.scenario = {{"fabric.name", "hpn7"}};
+    return r;
+}
+Report report_of(const Result& r) {
+    return {&r, "trace <script>alert(1)</script>", "64 ranks", "endpoint calibrated"};
+}
+bool holds(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("the page is self-contained, escaped and complete", "[unit]") {
+    const Result r = made_up();
+    const std::string page = html_report(report_of(r));
+    for (const char* part : {"100 ms", "Timeline", "Exposed communication", "The fabric",
+                             "Busiest links", "Bus bandwidth", "host[0].nic[2]:1 &gt; tor[17]",
+                             "assumed &lt;b&gt;", "watch &amp; learn", "endpoint calibrated"})
+        CHECK(holds(page, part));
+    for (const char* part : {"<script", "http:", "https:", "src=", "nan", "inf"})
+        CHECK_FALSE(holds(page, part));
+    CHECK(page == html_report(report_of(r)));
+}
+
+TEST_CASE("without compute times the report claims no exposure", "[unit]") {
+    Result r = made_up();
+    r.has_compute = false;
+    CHECK(holds(text_report(report_of(r)), "compute: none in the trace"));
+    CHECK_FALSE(holds(html_report(report_of(r)), "exposed:"));
+    CHECK_FALSE(holds(text_report(report_of(r)), "exposed TP"));
+}
+
+TEST_CASE("the first screen says where the time goes and what limits it", "[unit]") {
+    const Result r = made_up();
+    const std::string text = text_report(report_of(r));
+    for (const char* part :
+         {"step time   100 ms", "compute", "60.0 %", "exposed TP", "25.0 %", "bubble", "159.6",
+          "host[0].nic[2]:1 > tor[17]", "limit: compute is 60.0 % of the step",
+          "warning: watch & learn", "trust: endpoint calibrated"})
+        CHECK(holds(text, part));
+}
+
+TEST_CASE("an empty result is still a report", "[unit]") {
+    const Result r;
+    CHECK(holds(html_report(report_of(r)), "</html>"));
+    CHECK(holds(text_report(report_of(r)), "nothing takes time"));
+}
+
+TEST_CASE("a busy timeline is drawn in bounded space", "[unit]") {
+    Result r = made_up();
+    r.timeline.clear();
+    for (int i = 0; i < 100'000; ++i)
+        r.timeline.push_back({RankId{3}, "TP", "x", SimTime{us(i).ps()},
+                              SimTime{us(i).ps()} + ns(900), SimTime{us(i).ps()}});
+    CHECK(html_report(report_of(r)).size() < 600'000);
+}
+
+TEST_CASE("timeline.json is trace events with a process a rank and a thread a queue", "[unit]") {
+    const Result r = made_up();
+    const auto j = nlohmann::json::parse(trace_events(r));
+    int complete = 0;
+    int names = 0;
+    for (const auto& e : j["traceEvents"]) {
+        if (e["ph"] == "X") {
+            ++complete;
+            CHECK(e["pid"] == 3);
+        }
+        if (e["name"] == "thread_name") ++names;
+    }
+    CHECK(complete == 200);
+    CHECK(names == 2);
+    CHECK(j["traceEvents"][3]["ts"] == 0.0);
+}
+
+TEST_CASE("a file is written whole, and a bad place is the user's error", "[unit]") {
+    const std::filesystem::path folder =
+        std::filesystem::temp_directory_path() / "weft-report-test" / "deep";
+    write_atomically(folder / "a.txt", "one");
+    write_atomically(folder / "a.txt", "two");
+    std::ifstream in(folder / "a.txt");
+    std::stringstream text;
+    text << in.rdbuf();
+    CHECK(text.str() == "two");
+    CHECK_FALSE(std::filesystem::exists(folder / "a.txt.partial"));
+    CHECK_THROWS_AS(write_atomically(folder / "a.txt" / "b.txt", "x"), ConfigError);
+    std::filesystem::remove_all(folder.parent_path());
+}

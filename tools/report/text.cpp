@@ -1,0 +1,67 @@
+// The first screen.
+#include <fmt/format.h>
+
+#include "tools/report/report.hpp"
+#include "tools/report/shares.hpp"
+
+namespace weft::tools {
+namespace {
+
+std::string percent(double share) {
+    return fmt::format("{:5.1f} %", 100 * share);
+}
+
+void add_step(std::string& out, const Result& r) {
+    out += fmt::format("step time   {}   (slowest of all ranks: rank {}; no step can beat {})\n",
+                       to_string(r.step_time),
+                       r.slowest_rank.valid() ? std::to_string(r.slowest_rank.value()) : "-",
+                       to_string(r.lower_bound));
+    if (!r.has_compute) out += "compute: none in the trace, so no exposure is reported\n";
+    for (const Share& s : shares_of(r))
+        out += fmt::format("  {:<16} {:>12}   {}\n", s.name, to_string(s.time), percent(s.of_step));
+}
+
+void add_families(std::string& out, const Result& r) {
+    if (r.families.empty()) return;
+    out += fmt::format("\n{:<14} {:>12} {:>12} {:>12}\n", "communication", "total", "exposed",
+                       "waiting");
+    for (const FamilyTime& f : r.families)
+        out += fmt::format("  {:<12} {:>12} {:>12} {:>12}\n", f.family, to_string(f.total),
+                           r.has_compute ? to_string(f.exposed) : "-", to_string(f.waiting));
+}
+
+void add_collectives(std::string& out, const Result& r) {
+    if (r.collectives.empty()) return;
+    out += fmt::format("\n{:<7}{:<15}{:<20}{:>6}{:>12}{:>11}{:>13}{:>12}\n", "group", "collective",
+                       "algorithm", "ranks", "size", "count", "mean time", "busbw GB/s");
+    for (const CollectiveSummary& c : r.collectives)
+        out += fmt::format("  {:<5}{:<15}{:<20}{:>6}{:>12}{:>11}{:>13}{:>12.1f}\n", c.family,
+                           c.kind, c.algorithm, c.group_size, to_string(c.size), c.count,
+                           to_string(c.mean_time), c.busbw_gbytes_per_s);
+}
+
+void add_links(std::string& out, const Result& r) {
+    if (r.busiest_links.empty()) return;
+    out += fmt::format("\n{:<44}{:<10}{:>12}{:>8}{:>12}\n", "busiest links", "kind", "carried",
+                       "used", "busy");
+    for (const LinkUse& l : r.busiest_links)
+        out += fmt::format("  {:<42}{:<10}{:>12}{:>8}{:>12}\n", l.name, l.kind,
+                           to_string(l.carried), percent(l.utilisation), to_string(l.busy));
+}
+
+}  // namespace
+
+std::string text_report(const Report& report) {
+    const Result& r = *report.result;
+    std::string out = report.title + "\n" + report.subtitle + "\n\n";
+    add_step(out, r);
+    add_families(out, r);
+    add_collectives(out, r);
+    add_links(out, r);
+    out += "\nlimit: " + limit_of(r) + "\n";
+    for (const std::string& w : r.warnings) out += "warning: " + w + "\n";
+    out += "trust: " + report.trust + "\n";
+    return out;
+}
+
+}  // namespace weft::tools

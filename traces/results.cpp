@@ -1,0 +1,97 @@
+#include "traces/results.hpp"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace weft {
+namespace {
+
+// nlohmann's object is a sorted map: keys come out in one order.
+using Json = nlohmann::json;
+
+/// Six decimals: the shortest text of the rounded value is the same on every machine.
+double rounded(double value) {
+    return static_cast<double>(std::llround(value * 1e6)) / 1e6;
+}
+
+Json to_json(const CollectiveSummary& c) {
+    return {{"family", c.family},
+            {"kind", c.kind},
+            {"algorithm", c.algorithm},
+            {"group_size", c.group_size},
+            {"size_bytes", c.size.count()},
+            {"count", c.count},
+            {"mean_time_ps", c.mean_time.ps()},
+            {"min_time_ps", c.min_time.ps()},
+            {"max_time_ps", c.max_time.ps()},
+            {"algbw_gbytes_per_s", rounded(c.algbw_gbytes_per_s)},
+            {"busbw_gbytes_per_s", rounded(c.busbw_gbytes_per_s)}};
+}
+
+Json to_json(const FamilyTime& f) {
+    return {{"family", f.family},
+            {"total_ps", f.total.ps()},
+            {"exposed_ps", f.exposed.ps()},
+            {"waiting_ps", f.waiting.ps()}};
+}
+
+Json to_json(const LinkUse& l) {
+    return {{"link", l.link.value()},
+            {"name", l.name},
+            {"kind", l.kind},
+            {"rail", l.rail},
+            {"plane", l.plane},
+            {"tier", l.tier},
+            {"carried_bytes", l.carried.count()},
+            {"utilisation", rounded(l.utilisation)},
+            {"busy_ps", l.busy.ps()}};
+}
+
+Json to_json(const LinkGroupUse& g) {
+    return {{"kind", g.kind},
+            {"tier", g.tier},
+            {"plane", g.plane},
+            {"rail", g.rail},
+            {"direction", g.up ? "up" : "down"},
+            {"links", g.links},
+            {"carried_bytes", g.carried.count()},
+            {"mean_utilisation", rounded(g.mean_utilisation)},
+            {"max_utilisation", rounded(g.max_utilisation)}};
+}
+
+Json to_json(const Span& s) {
+    return {{"rank", s.rank.value()},   {"track", s.track},     {"label", s.label},
+            {"start_ps", s.start.ps()}, {"end_ps", s.end.ps()}, {"ready_ps", s.ready.ps()}};
+}
+
+template <class T>
+Json list(const std::vector<T>& items) {
+    Json all = Json::array();
+    for (const T& item : items) all.push_back(to_json(item));
+    return all;
+}
+
+}  // namespace
+
+std::string to_json(const Result& r) {
+    Json j;
+    j["schema"] = "weft/result/1";
+    j["step_time_ps"] = r.step_time.ps();
+    j["slowest_rank"] = r.slowest_rank.valid() ? Json(r.slowest_rank.value()) : Json(nullptr);
+    j["has_compute"] = r.has_compute;
+    j["compute_ps"] = r.compute.ps();
+    j["bubble_ps"] = r.bubble.ps();
+    j["lower_bound_ps"] = r.lower_bound.ps();
+    j["families"] = list(r.families);
+    j["collectives"] = list(r.collectives);
+    j["busiest_links"] = list(r.busiest_links);
+    j["link_groups"] = list(r.link_groups);
+    j["timeline"] = list(r.timeline);
+    j["assumptions"] = r.assumptions;
+    j["warnings"] = r.warnings;
+    j["scenario"] = r.scenario;
+    // One line a value would make timelines huge; a space keeps it readable in any viewer.
+    return j.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace weft
