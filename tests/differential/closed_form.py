@@ -24,7 +24,6 @@ NIC = 2 * 200e9 / 8     # bytes/s, each direction, per GPU
 NVLINK_HOP = 2 * 25e-9  # GPU - switch - GPU
 SAME_TOR = 2 * 0.5e-6   # NIC - ToR - NIC
 OVER_AGG = 4 * 0.5e-6   # NIC - ToR - Agg - ToR - NIC
-LOOPS, SLICES = 4, 2    # slice loops of the hierarchical plan, and slices in each
 
 
 class Endpoint:
@@ -62,23 +61,16 @@ def rail_ring_latency(hosts, steps, endpoint):
     return slowest_run(edges, steps) + steps * endpoint.network_step
 
 
-def hierarchical_all_reduce(size, gpus, endpoint, loops=LOOPS, slices=SLICES):
-    """Reduce-scatter in the host, ring reduce-scatter and all-gather on each rail, all-gather in
-    the host; a stage in the host is one exchange. One loop after the other the textbook's sum
-    2 (g-1)/g S / NVLink + 2 (k-1)/(k g) S / NIC + alphas; in several loops the greatest of what
-    NVLink carries (both its stages), of what the NICs carry between one loop of the stages around
-    them, and of the rings' latencies, which each loop pays again."""
+def hierarchical_all_reduce(size, gpus, endpoint):
+    """Reduce-scatter in the host, ring all-reduce on each rail, all-gather in the host; one slice
+    loop, so the three follow one another:
+    2 (g-1)/g S / NVLink + 2 (k-1)/(k g) S / NIC + alphas. A stage in the host is one exchange."""
     g, k = GPUS_PER_HOST, gpus // GPUS_PER_HOST
     scale_up = 2 * (g - 1) / g * size / NVLINK
     network = 2 * (k - 1) / (k * g) * size / NIC
-    alpha_up = NVLINK_HOP + endpoint.scale_up_step
-    alphas = 2 * alpha_up + rail_ring_latency(k, 2 * (k - 1), endpoint)
-    one_ring = rail_ring_latency(k, k - 1, endpoint) * (k - 2) / (k - 1)
-    a_loop = max(network / 2 / loops, one_ring + network / 2 / loops / slices)
-    return endpoint.launch + max(
-        scale_up,
-        network + 2 * alpha_up + scale_up / loops,
-        alphas + (scale_up + network) / loops + (loops - 1) * a_loop)
+    steps = 2 * (k - 1)
+    alphas = 2 * (NVLINK_HOP + endpoint.scale_up_step) + rail_ring_latency(k, steps, endpoint)
+    return endpoint.launch + alphas + scale_up + network
 
 
 def host_ring_latency(gpus, steps, endpoint):

@@ -1,0 +1,261 @@
+#include "simulator/execute/machine.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "base/check.hpp"
+#include "base/result.hpp"
+
+namespace weft {
+namespace {
+
+constexpr std::uint64_t kProgressSteps = 200;
+
+flow::Sharing sharing_of(NetworkModel m) {
+    return m == NetworkModel::kFlow ? flow::Sharing::kMaxMin : flow::Sharing::kEqual;
+}
+
+}  // namespace
+
+Machine::Machine(const MachineInput& in)
+    : in_(in), fluid_(*in.universe, *in.quotient, sharing_of(in.scenario->network)) {
+    const flow::Quotient& q = *in_.quotient;
+    const std::vector<std::uint32_t>& program_of = in_.workload->source->program_of;
+    for (const flow::RankClass& c : q.ranks) {
+        const CompiledProgram& p = in_.workload->programs[program_of[c.first.index()]];
+        Rank& r = ranks_.emplace_back();
+        r.program = &p;
+        for (const CompiledOp& op : p.ops) r.waits_for.push_back(op.waits_for);
+        r.head = p.queue_heads;
+        r.times.resize(p.ops.size());
+        r.left = p.ops.size();
+        all_ops_ += p.ops.size();
+    }
+    group_of_stream_.resize(q.streams.size());
+    for (std::uint32_t s = 0; s < q.groups.size(); ++s) {
+        groups_.emplace_back(q.groups[s].size());
+        for (flow::ClassId g = 0; g < q.groups[s].size(); ++g)
+            for (const auto& [begin, end] : q.groups[s][g].streams)
+                for (flow::ClassId i = begin; i < end; ++i) group_of_stream_[i] = {s, g};
+    }
+    for (const Exchange& e : in_.workload->exchanges)
+        stats_.emplace_back(in_.universe->sets[e.set].traffic.size());
+}
+
+std::uint16_t Machine::variant(GroupRef g) const {
+    return in_.variant[groups_[g.set][g.id].exchange][group_class(g).first];
+}
+
+const flow::Traffic* Machine::traffic(GroupRef g) const {
+    return in_.universe->sets[g.set].traffic[variant(g)][group_class(g).first].get();
+}
+
+void Machine::make_ready(flow::ClassId rank, std::uint32_t op) {
+    const Rank& r = ranks_[rank];
+    if (r.waits_for[op] == 0 && r.head[r.program->ops[op].queue] == op)
+        ready_.emplace_back(rank, op);
+}
+
+void Machine::start_all() {
+    for (flow::ClassId c = 0; c < ranks_.size(); ++c)
+        for (const std::uint32_t op : ranks_[c].head)
+            if (op != kNoOp) make_ready(c, op);
+}
+
+void Machine::drain_ready() {
+    while (!ready_.empty()) {
+        const auto [rank, op] = ready_.back();
+        ready_.pop_back();
+        start_op(rank, op);
+    }
+}
+
+void Machine::start_op(flow::ClassId rank, std::uint32_t op) {
+    ranks_[rank].times[op].ready = now_;
+    const CompiledOp& o = ranks_[rank].program->ops[op];
+    if (o.kind != CompiledOp::Kind::kCompute) return arrive(rank, o);
+    if (o.time.ps() == 0) return finish_op(rank, op, now_);
+    events_.push({now_ + o.time, EventKind::kComputeEnds, 0, rank});
+}
+
+void Machine::arrive(flow::ClassId rank, const CompiledOp& op) {
+    const std::uint32_t set = in_.workload->exchanges[op.exchange].set;
+    const flow::RankClass& c = in_.quotient->ranks[rank];
+    const bool receive = op.kind == CompiledOp::Kind::kReceive;
+    const GroupRef ref{set, receive ? c.received[set] : c.group[set]};
+    WEFT_CHECK(ref.id != flow::kNoClass, "rank {} has no partner", c.first.value());
+    Group& g = group(ref);
+    if (g.arrived > 0 && g.exchange != op.exchange) complain();
+    g.exchange = op.exchange;
+    const flow::GroupClass& cls = group_class(ref);
+    if (op.kind == CompiledOp::Kind::kCollective)
+        g.arrived +=
+            static_cast<std::uint64_t>(std::count(cls.members.begin(), cls.members.end(), rank));
+    else
+        ++g.arrived;
+    if (g.arrived == cls.members.size()) begin(ref);
+}
+
+void Machine::begin(GroupRef ref) {
+    Group& g = group(ref);
+    g.arrived = 0;
+    g.start = now_;
+    const Bytes size = in_.workload->exchanges[g.exchange].size;
+    if (size.count() == 0 || group_class(ref).members.size() == 1) return end_group(ref);
+    const flow::EpochTraffic& e = traffic(ref)->epochs()[lane_epoch()];
+    const Int128 flow_ps = Int128{e.flow_ps_per_gib} * size.count() / (Int128{1} << 30);
+    g.price = endpoint_price(in_.scenario->endpoint, e.fill,
+                             SimDuration{static_cast<std::int64_t>(flow_ps)});
+    events_.push({now_ + g.price.before_bytes, EventKind::kBytesBegin, ref.set, ref.id});
+}
+
+void Machine::begin_bytes(GroupRef ref) {
+    Group& g = group(ref);
+    const Bytes size = in_.workload->exchanges[g.exchange].size;
+    const auto [begin, end] = group_class(ref).streams[variant(ref)];
+    g.streams_left = end - begin;
+    WEFT_CHECK(begin < end, "a collective without streams");
+    for (flow::ClassId s = begin; s < end; ++s)
+        fluid_.start(s, size, g.price.overhead_per_mille, now_);
+}
+
+void Machine::end_stream(flow::ClassId stream) {
+    const GroupRef ref = group_of_stream_[stream];
+    Group& g = group(ref);
+    if (--g.streams_left > 0) return;
+    const Bytes size = in_.workload->exchanges[g.exchange].size;
+    const SimDuration drain = traffic(ref)->drain(size, lane_epoch(), g.price.steps);
+    const auto inflated = Int128{drain.ps()} * g.price.overhead_per_mille / 1000;
+    events_.push({now_ + SimDuration{static_cast<std::int64_t>(inflated)}, EventKind::kGroupEnds,
+                  ref.set, ref.id});
+}
+
+void Machine::end_group(GroupRef ref) {
+    const Group& g = group(ref);
+    const flow::GroupClass& cls = group_class(ref);
+    const SimDuration took = now_ - g.start;
+    ExchangeStats& s = stats_[g.exchange][variant(ref)];
+    if (s.count == 0 || took < s.least) s.least = took;
+    s.most = std::max(s.most, took);
+    s.count += cls.count;
+    s.total_ps += Int128{took.ps()} * cls.count;
+    const SimTime start = g.start;
+    if (in_.universe->sets[ref.set].ordered) {
+        finish_head(cls.members[0], queue_of_set(ref.set), start);
+        finish_head(cls.members[1], queue_of_set(ref.set, true), start);
+        return;
+    }
+    for (std::size_t i = 0; i < cls.members.size(); ++i) {
+        const flow::ClassId c = cls.members[i];
+        if (std::find(cls.members.begin(), cls.members.begin() + static_cast<std::ptrdiff_t>(i),
+                      c) == cls.members.begin() + static_cast<std::ptrdiff_t>(i))
+            finish_head(c, queue_of_set(ref.set), start);
+    }
+}
+
+void Machine::finish_head(flow::ClassId rank, std::uint32_t queue, SimTime start) {
+    finish_op(rank, ranks_[rank].head[queue], start);
+}
+
+void Machine::finish_op(flow::ClassId rank, std::uint32_t op, SimTime start) {
+    Rank& r = ranks_[rank];
+    const CompiledOp& o = r.program->ops[op];
+    r.times[op].start = start;
+    r.times[op].end = now_;
+    ++finished_ops_;
+    if (--r.left == 0) r.finished = now_;
+    r.head[o.queue] = o.next;
+    // A follower that is next in the queue as well must become ready once.
+    for (std::uint32_t i = 0; i < o.followers; ++i) {
+        const std::uint32_t f = r.program->followers[o.first_follower + i];
+        if (--r.waits_for[f] == 0 && f != o.next) make_ready(rank, f);
+    }
+    if (o.next != kNoOp) make_ready(rank, o.next);
+}
+
+/// Applies what falls on now_; false when nothing did.
+bool Machine::apply_events() {
+    bool any = false;
+    while (!events_.empty() && events_.top().at == now_) {
+        const Event e = events_.top();
+        events_.pop();
+        any = true;
+        if (e.kind == EventKind::kComputeEnds) {
+            const std::uint32_t op = ranks_[e.id].head[0];
+            finish_op(e.id, op, ranks_[e.id].times[op].ready);
+        } else if (e.kind == EventKind::kBytesBegin) {
+            begin_bytes({e.set, e.id});
+        } else {
+            end_group({e.set, e.id});
+        }
+    }
+    ended_.clear();
+    fluid_.end_streams(now_, ended_);
+    for (const flow::ClassId s : ended_) end_stream(s);
+    return any || !ended_.empty();
+}
+
+void Machine::enter_epoch() {
+    ++epoch_;
+    fluid_.set_epoch(epoch_, now_);
+}
+
+void Machine::report_progress() {
+    if (!in_.progress || finished_ops_ < next_report_) return;
+    next_report_ = finished_ops_ + all_ops_ / kProgressSteps + 1;
+    in_.progress(static_cast<double>(finished_ops_) / static_cast<double>(all_ops_),
+                 fmt::format("simulated {}", to_string(now_)));
+}
+
+void Machine::run() {
+    start_all();
+    while (true) {
+        drain_ready();
+        if (apply_events()) continue;
+        fluid_.settle(now_);
+        SimTime next = fluid_.next_end();
+        if (!events_.empty()) next = std::min(next, events_.top().at);
+        const bool busy = next != SimTime::never() || !fluid_.idle();
+        if (epoch_ + 1 < in_.epoch_start.size() && busy && in_.epoch_start[epoch_ + 1] <= next) {
+            now_ = in_.epoch_start[epoch_ + 1];
+            enter_epoch();
+            continue;
+        }
+        if (next == SimTime::never()) break;
+        now_ = next;
+        report_progress();
+    }
+    for (const Rank& r : ranks_)
+        if (r.left > 0) complain();
+}
+
+/// Names the lowest rank that cannot go on, and what it waits for.
+void Machine::complain() const {
+    for (flow::ClassId c = 0; c < ranks_.size(); ++c) {
+        const Rank& r = ranks_[c];
+        if (r.left == 0) continue;
+        const RankId rank = in_.quotient->ranks[c].first;
+        const Program& p =
+            in_.workload->source->programs[in_.workload->source->program_of[rank.index()]];
+        std::string waits;
+        for (const std::uint32_t op : r.head) {
+            if (op == kNoOp || r.waits_for[op] > 0 || !waits.empty()) continue;
+            const Op& o = p.ops[op];
+            const std::string label = o.label < p.labels.size() ? p.labels[o.label] : "";
+            waits = fmt::format("rank {} waits for ever in op {} ({}) of program {}", rank.value(),
+                                op, printable(label), printable(p.name));
+        }
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = "workload",
+                           .found = waits.empty() ? "a cycle of dependencies" : waits,
+                           .expected = in_.scenario->failures.empty()
+                                           ? "every collective and message met by all its members"
+                                           : "a healthy path between all ranks that communicate",
+                           .example = {}});
+    }
+    WEFT_CHECK(false, "nobody waits");
+    std::abort();
+}
+
+}  // namespace weft

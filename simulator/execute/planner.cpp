@@ -1,0 +1,37 @@
+#include "simulator/execute/planner.hpp"
+
+#include <fmt/format.h>
+
+#include "base/rng.hpp"
+#include "collectives/algorithms/algorithm.hpp"
+
+namespace weft {
+
+std::vector<std::string> Planner::candidates(Collective kind, const GroupShape& shape) const {
+    const bool one_level = !shape.uniform || shape.per_host == 1 || shape.hosts == 1;
+    const std::string prefix = fmt::format("{}/", name_of(kind));
+    std::vector<std::string> names;
+    for (const auto& row : builtin_algorithms().rows()) {
+        if (row.make.collective != kind) continue;
+        const std::string name = row.info.name.substr(prefix.size());
+        if (name == library_.algorithm) return {name};
+        // On one level these are the first row's algorithm under another name.
+        if (!names.empty() && one_level && (name == "hierarchical" || name == "rail")) continue;
+        names.push_back(name);
+    }
+    return names;
+}
+
+const PlannedCollective& Planner::plan(Collective kind, const std::string& algorithm,
+                                       const GroupShape& shape) {
+    const std::string key = fmt::format("{} {} {} {} {} {}", name_of(kind), algorithm, shape.n,
+                                        shape.uniform, shape.per_host, shape.hosts);
+    std::unique_ptr<PlannedCollective>& slot = made_[key];
+    if (slot) return *slot;
+    slot = std::make_unique<PlannedCollective>();
+    slot->plan = build_plan(kind, algorithm, shape, {.channels = library_.channels});
+    slot->key = hash_text(key);
+    return *slot;
+}
+
+}  // namespace weft

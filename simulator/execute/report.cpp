@@ -1,0 +1,311 @@
+#include "simulator/execute/report.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <set>
+#include <tuple>
+
+#include "simulator/execute/intervals.hpp"
+
+namespace weft {
+namespace {
+
+constexpr std::size_t kBusiestLinks = 10;
+constexpr std::size_t kSpansPerRank = 4000;
+constexpr double kHighLoad = 0.9;
+constexpr Int128 kPsPerSecond = 1'000'000'000'000;
+
+const char* kind_name(LinkKind k) {
+    static constexpr const char* kNames[] = {"scale-up", "pcie", "access", "fabric"};
+    return kNames[static_cast<std::size_t>(k)];
+}
+
+class Reporter {
+  public:
+    Reporter(const Scenario& s, const World& w, const Machine& m)
+        : s_(s), world_(w), machine_(m), q_(w.quotient()) {}
+
+    Result make() {
+        find_slowest();
+        account();
+        summarise_collectives();
+        measure_links();
+        bound();
+        draw_timeline();
+        describe();
+        return std::move(r_);
+    }
+
+  private:
+    [[nodiscard]] const Program& program_of(RankId r) const {
+        return s_.workload->programs[s_.workload->program_of[r.index()]];
+    }
+    void find_slowest();
+    void account();
+    void summarise_collectives();
+    void measure_links();
+    void bound();
+    void draw_timeline();
+    void add_spans(RankId rank);
+    void describe();
+    void describe_algorithms();
+
+    const Scenario& s_;
+    const World& world_;
+    const Machine& machine_;
+    const flow::Quotient& q_;
+    Result r_;
+    flow::ClassId slowest_ = 0;
+};
+
+void Reporter::find_slowest() {
+    for (flow::ClassId c = 1; c < q_.ranks.size(); ++c) {
+        const SimTime mine = machine_.finished(c);
+        const SimTime worst = machine_.finished(slowest_);
+        if (mine > worst || (mine == worst && q_.ranks[c].first < q_.ranks[slowest_].first))
+            slowest_ = c;
+    }
+    r_.slowest_rank = q_.ranks[slowest_].first;
+    r_.step_time = machine_.finished(slowest_) - SimTime{};
+    r_.has_compute = s_.workload->has_compute;
+}
+
+void Reporter::account() {
+    const CompiledProgram& p =
+        world_.workload().programs[s_.workload->program_of[r_.slowest_rank.index()]];
+    const std::vector<OpTimes>& times = machine_.times(slowest_);
+    std::vector<Intervals> in_flight(s_.workload->families.size());
+    std::vector<Intervals> waiting(in_flight.size());
+    Intervals compute;
+    for (std::size_t i = 0; i < p.ops.size(); ++i) {
+        const CompiledOp& op = p.ops[i];
+        if (op.kind == CompiledOp::Kind::kCompute) {
+            compute.add(times[i].start, times[i].end);
+            continue;
+        }
+        const Exchange& e = world_.workload().exchanges[op.exchange];
+        const std::uint32_t family = world_.workload().sets[e.set].family;
+        const bool collective = op.kind == CompiledOp::Kind::kCollective;
+        in_flight[family].add(collective ? times[i].ready : times[i].start, times[i].end);
+        if (collective) waiting[family].add(times[i].ready, times[i].start);
+    }
+    compute.join();
+    r_.compute = compute.length();
+    std::set<std::uint32_t> used;
+    for (const SetKey& k : world_.workload().sets) used.insert(k.family);
+    Intervals busy = compute;
+    for (const std::uint32_t f : used) {
+        in_flight[f].join();
+        waiting[f].join();
+        busy.add(in_flight[f]);
+        const SimDuration total = in_flight[f].length();
+        r_.families.push_back({.family = s_.workload->families[f].name,
+                               .total = total,
+                               .exposed = total - in_flight[f].overlap(compute),
+                               .waiting = waiting[f].length()});
+    }
+    busy.join();
+    r_.bubble = r_.step_time - busy.length();
+}
+
+void Reporter::summarise_collectives() {
+    const CompiledWorkload& w = world_.workload();
+    for (std::size_t x = 0; x < w.exchanges.size(); ++x) {
+        const Exchange& e = w.exchanges[x];
+        const SetKey& set = w.sets[e.set];
+        const GroupFamily& family = s_.workload->families[set.family];
+        const std::uint32_t n = set.offset == 0 ? family.groups.size : 2;
+        if (e.size.count() == 0 || n == 1) continue;
+        for (std::size_t v = 0; v < machine_.stats()[x].size(); ++v) {
+            const ExchangeStats& st = machine_.stats()[x][v];
+            if (st.count == 0) continue;
+            CollectiveSummary c;
+            c.family = family.name;
+            c.kind = name_of(e.kind);
+            c.algorithm = world_.algorithm(e.set, v);
+            c.group_size = n;
+            c.size = e.size;
+            c.count = st.count;
+            c.mean_time = SimDuration{static_cast<std::int64_t>(st.total_ps / st.count)};
+            c.min_time = st.least;
+            c.max_time = st.most;
+            const double ps = static_cast<double>(std::max<std::int64_t>(c.mean_time.ps(), 1));
+            c.algbw_gbytes_per_s = static_cast<double>(e.size.count()) * 1000.0 / ps;
+            c.busbw_gbytes_per_s = c.algbw_gbytes_per_s * busbw_factor(e.kind, n);
+            r_.collectives.push_back(std::move(c));
+        }
+    }
+    std::stable_sort(r_.collectives.begin(), r_.collectives.end(),
+                     [](const CollectiveSummary& a, const CollectiveSummary& b) {
+                         return std::tie(a.family, a.kind, a.size) <
+                                std::tie(b.family, b.kind, b.size);
+                     });
+}
+
+void Reporter::measure_links() {
+    const Fabric& fabric = *s_.fabric;
+    const double seconds =
+        static_cast<double>(std::max<std::int64_t>(r_.step_time.ps(), 1)) * 1e-12;
+    std::map<std::tuple<std::string, int, int, int, bool>, LinkGroupUse> groups;
+    std::vector<std::pair<double, std::uint32_t>> load;  // negated, for order
+    std::size_t high = 0;
+    for (std::uint32_t l = 0; l < fabric.links().size(); ++l) {
+        const Link& link = fabric.links()[l];
+        const flow::ClassId c = q_.class_of_link[l];
+        const Int128 bits = c == flow::kNoClass ? 0 : machine_.fluid().carried_bits(c);
+        const double utilisation = static_cast<double>(bits) /
+                                   (static_cast<double>(link.capacity.bits_per_second()) * seconds);
+        if (bits > 0) load.emplace_back(-utilisation, l);
+        if (utilisation > kHighLoad) ++high;
+        const bool up = link.kind == LinkKind::kScaleUp
+                            ? fabric.node(link.from).kind == NodeKind::kGpu
+                        : link.kind == LinkKind::kPcie
+                            ? fabric.node(link.from).kind == NodeKind::kGpu
+                            : fabric.node(link.from).tier < fabric.node(link.to).tier;
+        LinkGroupUse& g = groups[{kind_name(link.kind), link.tier, link.plane, link.rail, up}];
+        g = {.kind = kind_name(link.kind),
+             .tier = link.tier,
+             .plane = link.plane,
+             .rail = link.rail,
+             .up = up,
+             .links = g.links + 1,
+             .carried = g.carried + Bytes{static_cast<std::int64_t>(bits / 8)},
+             .mean_utilisation = g.mean_utilisation + utilisation,
+             .max_utilisation = std::max(g.max_utilisation, utilisation)};
+    }
+    for (auto& [key, g] : groups) {
+        g.mean_utilisation /= g.links;
+        r_.link_groups.push_back(std::move(g));
+    }
+    const std::size_t top = std::min(load.size(), kBusiestLinks);
+    std::partial_sort(load.begin(), load.begin() + static_cast<std::ptrdiff_t>(top), load.end());
+    for (std::size_t i = 0; i < top; ++i) {
+        const LinkId id{load[i].second};
+        const Link& link = fabric.link(id);
+        const flow::ClassId c = q_.class_of_link[id.index()];
+        const Int128 bits = machine_.fluid().carried_bits(c);
+        r_.busiest_links.push_back({.link = id,
+                                    .name = fabric.name_of(id),
+                                    .kind = kind_name(link.kind),
+                                    .rail = link.rail,
+                                    .plane = link.plane,
+                                    .tier = link.tier,
+                                    .carried = Bytes{static_cast<std::int64_t>(bits / 8)},
+                                    .utilisation = -load[i].first,
+                                    .busy = machine_.fluid().busy(c)});
+    }
+    if (high > 0)
+        r_.warnings.push_back(
+            fmt::format("{} links above 90 %: victim flows are not modelled", high));
+}
+
+void Reporter::bound() {
+    Int128 most = 0;
+    for (flow::ClassId c = 0; c < q_.links.size(); ++c) {
+        std::int64_t rate = 0;
+        for (const auto& epoch : world_.universe().capacity)
+            rate = std::max(rate, epoch[q_.links[c].first.index()]);
+        if (rate > 0) most = std::max(most, machine_.fluid().carried_bits(c) * kPsPerSecond / rate);
+    }
+    for (const flow::RankClass& c : q_.ranks) {
+        Int128 compute = 0;
+        for (const Op& op : program_of(c.first).ops)
+            if (const auto* k = std::get_if<ComputeOp>(&op.what)) compute += k->time.ps();
+        most = std::max(most, compute);
+    }
+    r_.lower_bound = SimDuration{static_cast<std::int64_t>(most)};
+    WEFT_CHECK(r_.step_time >= r_.lower_bound, "{} ps is below the bound {} ps", r_.step_time.ps(),
+               r_.lower_bound.ps());
+}
+
+void Reporter::add_spans(RankId rank) {
+    const Program& p = program_of(rank);
+    const CompiledProgram& compiled =
+        world_.workload().programs[s_.workload->program_of[rank.index()]];
+    const std::vector<OpTimes>& times = machine_.times(q_.class_of_rank[rank.index()]);
+    std::size_t spans = 0;
+    for (std::size_t i = 0; i < p.ops.size(); ++i) {
+        const Op& op = p.ops[i];
+        if (times[i].end == times[i].ready) continue;
+        if (++spans > kSpansPerRank) continue;
+        Span s{.rank = rank,
+               .track = "compute",
+               .label = {},
+               .start = times[i].start,
+               .end = times[i].end,
+               .ready = times[i].ready};
+        if (op.label < p.labels.size()) s.label = p.labels[op.label];
+        if (compiled.ops[i].kind != CompiledOp::Kind::kCompute) {
+            const Exchange& e = world_.workload().exchanges[compiled.ops[i].exchange];
+            s.track = s_.workload->families[world_.workload().sets[e.set].family].name;
+            if (compiled.ops[i].kind == CompiledOp::Kind::kSend) s.track += " send";
+            if (compiled.ops[i].kind == CompiledOp::Kind::kReceive) s.track += " recv";
+            s.label += fmt::format("{}{} {}", s.label.empty() ? "" : ": ", name_of(e.kind),
+                                   to_string(e.size));
+        }
+        r_.timeline.push_back(std::move(s));
+    }
+    if (spans > kSpansPerRank)
+        r_.warnings.push_back(fmt::format("timeline of rank {}: the first {} of {} bars",
+                                          rank.value(), kSpansPerRank, spans));
+}
+
+void Reporter::draw_timeline() {
+    add_spans(r_.slowest_rank);
+    std::vector<RankId> first(s_.workload->programs.size());
+    for (std::uint32_t r = s_.workload->world; r-- > 0;)
+        first[s_.workload->program_of[r]] = RankId{r};
+    for (const RankId r : first)
+        if (r.valid() && r != r_.slowest_rank) add_spans(r);
+}
+
+void Reporter::describe_algorithms() {
+    std::set<std::string> chosen;
+    for (const CollectiveSummary& c : r_.collectives)
+        chosen.insert(fmt::format("{} of {} runs as {}", c.kind, c.family, c.algorithm));
+    r_.assumptions.insert(r_.assumptions.end(), chosen.begin(), chosen.end());
+    r_.assumptions.push_back(
+        s_.library.algorithm.empty()
+            ? "algorithms: the cheapest by launch, fill and bytes alone on the fabric"
+            : fmt::format("algorithms: {} where it serves the collective", s_.library.algorithm));
+}
+
+void Reporter::describe() {
+    const auto add = [&](const std::vector<std::string>& more) {
+        r_.assumptions.insert(r_.assumptions.end(), more.begin(), more.end());
+    };
+    add(s_.fabric->assumptions());
+    add(s_.workload->assumptions);
+    add(endpoint_assumptions(s_.endpoint));
+    describe_algorithms();
+    auto& m = r_.scenario;
+    m["fabric.name"] = s_.fabric->name();
+    for (const auto& [key, value] : s_.fabric->parameters()) m["fabric." + key] = value;
+    m["fabric.digest"] = fmt::format("{:016x}", s_.fabric->digest());
+    m["workload.name"] = s_.workload->name;
+    m["workload.source"] = s_.workload->source;
+    m["workload.ranks"] = fmt::format("{}", s_.workload->world);
+    m["placement"] = s_.placement.description;
+    m["library.name"] = s_.library.name;
+    m["library.qps_per_connection"] = fmt::format("{}", s_.library.qps_per_connection);
+    m["library.channels"] = fmt::format("{}", s_.library.channels);
+    m["library.algorithm"] = s_.library.algorithm;
+    m["network"] = s_.network == NetworkModel::kFlow ? "flow" : "analytic";
+    m["endpoint"] = s_.endpoint == EndpointModel::kIdeal ? "ideal" : "calibrated";
+    m["seed"] = fmt::format("{}", s_.seed);
+    for (std::size_t i = 0; i < s_.failures.size(); ++i) {
+        const Failure& f = s_.failures[i];
+        m[fmt::format("failure.{}", i)] =
+            fmt::format("{} to {} bit/s at {} ps, routing {} ps later{}",
+                        s_.fabric->name_of(f.link), f.rate.bits_per_second(), f.at.ps(),
+                        f.convergence.ps(), f.both_directions ? ", both directions" : "");
+    }
+}
+
+}  // namespace
+
+Result make_result(const Scenario& s, const World& world, const Machine& machine) {
+    return Reporter(s, world, machine).make();
+}
+
+}  // namespace weft

@@ -1,0 +1,232 @@
+// weft sim: one collective on a fabric, and what bounds it.
+#include <fmt/format.h>
+#include <memory>
+#include <unistd.h>
+
+#include "base/result.hpp"
+#include "collectives/algorithms/algorithm.hpp"
+#include "simulator/scenario.hpp"
+#include "tools/commands.hpp"
+#include "topology/io/yaml.hpp"
+
+namespace weft::tools {
+namespace {
+
+constexpr const char* kHelp =
+    R"(Simulate one collective: how long, how much of the fabric, and what bounds it.
+
+  weft sim allreduce --size 1GiB --gpus 512 --fabric hpn7
+  weft sim allreduce --size 1GiB --gpus 15360 --fabric hpn7 --algorithm hierarchical
+  weft sim alltoall --size 64MiB --gpus 4096 --endpoint ideal
+  weft sim allreduce --size 4GB --gpus 64 --segments 2 --library nccl-static --qps 4
+  weft sim allreduce --size 1GiB --gpus 64 --fail 'host[0].nic[0]:0 > tor[0]@2ms'
+  weft sim alltoall --size 64MiB --gpus 64 --no-symmetry      the same answer, slowly
+
+Sizes are nccl-tests totals. COLLECTIVE: allreduce, allgather, reducescatter, alltoall, broadcast.)";
+
+struct Options {
+    std::string collective;
+    std::string size;
+    std::size_t gpus = 0;
+    std::string fabric = "hpn7";
+    std::string algorithm;
+    std::string library = "weft";
+    std::uint32_t qps = 0;
+    std::uint32_t channels = 0;
+    std::string network = "flow";
+    std::string endpoint = "calibrated";
+    std::size_t segments = 0;
+    std::vector<std::string> fail;
+    std::string convergence = "0";
+    bool no_symmetry = false;
+    std::uint64_t seed = 1;
+    bool json = false;
+};
+
+/// One program of one collective over all ranks.
+Workload one_collective(Collective kind, Bytes size, std::size_t ranks) {
+    Workload w;
+    w.name = fmt::format("{} of {} over {} ranks", name_of(kind), to_string(size), ranks);
+    w.world = static_cast<std::uint32_t>(ranks);
+    w.program_of.assign(ranks, 0);
+    w.has_compute = false;
+    w.families = {
+        {.name = "world", .groups = {.size = w.world, .stride = 1, .order = {}, .where = {}}}};
+    Op op;
+    op.what = CollectiveOp{.kind = kind, .family = 0, .size = size};
+    w.programs = {{.name = "all", .labels = {""}, .ops = {op}}};
+    w.source = "command line";
+    return w;
+}
+
+/// The value of a flag in the names it may have.
+template <class T>
+T pick(const std::string& flag, const std::string& found,
+       const std::vector<std::pair<std::string, T>>& values) {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : values) {
+        if (name == found) return value;
+        names.push_back(name);
+    }
+    throw ConfigError({.file = {},
+                       .line = 0,
+                       .key = flag,
+                       .found = printable(found),
+                       .expected = "one of " + suggest(found, names),
+                       .example = names.front()});
+}
+
+/// "LINK@2ms": the link goes down both ways at that time.
+Failure parse_failure(const Fabric& fabric, const std::string& text, SimDuration convergence) {
+    const std::size_t at = text.rfind('@');
+    const std::string name = text.substr(0, at);
+    const LinkId link = fabric.find_link(name);
+    if (at == std::string::npos || !link.valid())
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = "--fail",
+                           .found = printable(text),
+                           .expected = "the name of a link of the fabric, @ and a time",
+                           .example = fmt::format("'{}@2ms'", fabric.name_of(LinkId{0}))});
+    Failure f;
+    try {
+        f.at = SimTime{} + parse_duration(text.substr(at + 1));
+    } catch (const ConfigError& e) {
+        throw e.at({}, 0, "--fail");
+    }
+    f.link = link;
+    f.convergence = convergence;
+    return f;
+}
+
+template <class T>
+T parse_flag(const char* flag, const std::string& text, T (*parse)(const std::string&)) {
+    try {
+        return parse(text);
+    } catch (const ConfigError& e) {
+        throw e.at({}, 0, flag);
+    }
+}
+
+/// A line on a terminal that is written over, and removed at the end.
+class ProgressLine {
+  public:
+    ProgressSink sink() {
+        if (isatty(STDERR_FILENO) == 0) return {};
+        return [this](double fraction, const std::string& what) {
+            shown_ = true;
+            fmt::print(stderr, "\r\033[K{:3.0f} %  {}", 100 * fraction, what);
+            std::fflush(stderr);
+        };
+    }
+    ~ProgressLine() {
+        if (shown_) fmt::print(stderr, "\r\033[K");
+    }
+
+  private:
+    bool shown_ = false;
+};
+
+std::string rates(const Fabric& fabric) {
+    const Gpu& gpu = fabric.gpus().front();
+    std::string text;
+    for (const LinkId l : fabric.out(gpu.node))
+        if (fabric.link(l).kind == LinkKind::kScaleUp)
+            text +=
+                fmt::format("scale-up {} per GPU and direction, {} a hop",
+                            to_string(fabric.link(l).capacity), to_string(fabric.link(l).latency));
+    if (gpu.nics.empty()) return text;
+    const Nic& nic = fabric.nic(gpu.nics.front());
+    return text + fmt::format("; NIC {} x {}, {} to the first switch", nic.ports.size(),
+                              to_string(fabric.link(nic.ports.front()).capacity),
+                              to_string(fabric.link(nic.ports.front()).latency));
+}
+
+std::string verdict(const Result& r) {
+    if (r.busiest_links.empty()) return "nothing crosses a link";
+    const double bytes = 100.0 * static_cast<double>(r.lower_bound.ps()) /
+                         static_cast<double>(std::max<std::int64_t>(r.step_time.ps(), 1));
+    const LinkUse& l = r.busiest_links.front();
+    return fmt::format("{} ({:.1f} % of the time): the bytes of {} link {}",
+                       to_string(r.lower_bound), bytes, l.kind, l.name);
+}
+
+void print_text(const Scenario& s, const Result& r) {
+    fmt::print("{} on {} ({})\n", s.workload->name, s.fabric->name(), s.placement.description);
+    for (const CollectiveSummary& c : r.collectives)
+        fmt::print("  time {}   algbw {:.2f} GB/s   busbw {:.2f} GB/s   algorithm {}\n",
+                   to_string(c.mean_time), c.algbw_gbytes_per_s, c.busbw_gbytes_per_s, c.algorithm);
+    fmt::print("  lower bound {}\n", verdict(r));
+    fmt::print("  rates: {}\n", rates(*s.fabric));
+    fmt::print("\n  {:>7}  {:>10}  {:>10}  busiest links\n", "use", "carried", "busy");
+    for (const LinkUse& l : r.busiest_links)
+        fmt::print("  {:6.1f} %  {:>10}  {:>10}  {}\n", 100 * l.utilisation, to_string(l.carried),
+                   to_string(l.busy), l.name);
+    fmt::print("\n");
+    for (const std::string& a : r.assumptions) fmt::print("  assumed: {}\n", a);
+    for (const std::string& w : r.warnings) fmt::print("  warning: {}\n", w);
+}
+
+int run_sim(const Options& o) {
+    const Fabric fabric = load_fabric(o.fabric);
+    const std::size_t gpus = o.gpus == 0 ? fabric.gpus().size() : o.gpus;
+    const Workload workload = one_collective(parse_collective(o.collective),
+                                             parse_flag("--size", o.size, parse_bytes), gpus);
+    Scenario s;
+    s.fabric = &fabric;
+    s.workload = &workload;
+    s.placement = o.segments > 0 ? segments_placement(fabric, gpus, o.segments)
+                                 : packed_placement(fabric, gpus);
+    s.library = {.name = o.library,
+                 .qps_per_connection = o.qps,
+                 .channels = o.channels,
+                 .algorithm = o.algorithm};
+    if (!o.algorithm.empty()) (void)find_algorithm(parse_collective(o.collective), o.algorithm);
+    s.network =
+        pick<NetworkModel>("--network", o.network,
+                           {{"flow", NetworkModel::kFlow}, {"analytic", NetworkModel::kAnalytic}});
+    s.endpoint = pick<EndpointModel>(
+        "--endpoint", o.endpoint,
+        {{"calibrated", EndpointModel::kCalibrated}, {"ideal", EndpointModel::kIdeal}});
+    const SimDuration convergence = parse_flag("--convergence", o.convergence, parse_duration);
+    for (const std::string& f : o.fail) s.failures.push_back(parse_failure(fabric, f, convergence));
+    s.seed = o.seed;
+    s.symmetry = !o.no_symmetry;
+    Result r;
+    {
+        ProgressLine line;
+        r = simulate(s, line.sink());
+    }
+    if (o.json) fmt::print("{}\n", to_json(r));
+    if (!o.json) print_text(s, r);
+    return 0;
+}
+
+}  // namespace
+
+void add_sim(CLI::App& app, std::function<int()>& run) {
+    auto o = std::make_shared<Options>();
+    CLI::App* sub = app.add_subcommand("sim", kHelp);
+    sub->add_option("collective", o->collective, "allreduce, alltoall, ...")->required();
+    sub->add_option("--size", o->size, "nccl-tests total, with a unit: 1GiB")->required();
+    sub->add_option("--gpus", o->gpus, "ranks, one a GPU (default: all of the fabric)");
+    sub->add_option("--fabric", o->fabric, "family[:key=value,...] or a YAML file")
+        ->capture_default_str();
+    sub->add_option("--algorithm", o->algorithm, "default: the cheapest");
+    sub->add_option("--library", o->library, "weft, or nccl-static: what rivals run")
+        ->capture_default_str();
+    sub->add_option("--qps", o->qps, "QPs per connection (0: the library's own default)");
+    sub->add_option("--channels", o->channels, "channels (0: the algorithm's own default)");
+    sub->add_option("--network", o->network, "flow or analytic")->capture_default_str();
+    sub->add_option("--endpoint", o->endpoint, "calibrated or ideal")->capture_default_str();
+    sub->add_option("--segments", o->segments, "split the ranks evenly over so many segments");
+    sub->add_option("--fail", o->fail, "LINK@TIME: both directions of a link go down");
+    sub->add_option("--convergence", o->convergence, "until routing has left a failed link")
+        ->capture_default_str();
+    sub->add_flag("--no-symmetry", o->no_symmetry, "simulate every rank by itself");
+    sub->add_option("--seed", o->seed, "of hashes and source ports")->capture_default_str();
+    sub->add_flag("--json", o->json, "the whole Result");
+    sub->callback([o, &run] { run = [o] { return run_sim(*o); }; });
+}
+
+}  // namespace weft::tools
