@@ -15,9 +15,10 @@ void try_routes(const weft::Fabric& f) {
     const weft::Router router{f};
     const std::size_t last = f.gpus().size() - 1;
     const weft::Edge e = router.edge(weft::GpuId{std::size_t{0}}, weft::GpuId{last});
-    if (!e.scale_up() && !e.dst_nic.valid()) return;
-    (void)router.ecmp(e, 1);
-    (void)router.disjoint_paths(e, 0, 3);
+    for (const weft::Edge& way : {e, router.edge(e.dst, e.src)}) {
+        (void)router.ecmp(way, 1);
+        (void)router.disjoint_paths(way, 0, 3);
+    }
 }
 
 }  // namespace

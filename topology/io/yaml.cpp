@@ -29,6 +29,7 @@ Fabric read_family(MapReader& m, const KeyValues& more) {
             given.emplace_back(key, reader.text(key, "1"));
     }
     given.insert(given.end(), more.begin(), more.end());
+    m.finish();  // before a large fabric is built in vain
     try {
         return make_fabric(family, given);
     } catch (const ConfigError& e) {
@@ -53,6 +54,7 @@ Fabric read_free(MapReader& m, const KeyValues& more) {
     constexpr PortMode kModes[] = {PortMode::kSingle, PortMode::kDualPlane, PortMode::kDualTor};
     b.port_mode(kModes[m.choice_or("ports", {"single", "dual-plane", "dual-tor"}, 0)]);
     read_freeform(m, b);
+    m.finish();
     try {
         return b.build();
     } catch (const ConfigError& e) {
@@ -71,10 +73,8 @@ LinkId find_link(const Fabric& fabric, const MapReader& m, const ConfigNode& whe
 }
 
 /// Both directions of a cable change together.
-void read_health(MapReader& document, Fabric& fabric) {
-    const ConfigNode* node = document.find("health");
-    if (node == nullptr) return;
-    MapReader m(*node, document.file(), "health");
+void read_health(const ConfigNode& node, const std::string& file, Fabric& fabric) {
+    MapReader m(node, file, "health");
     const auto impair = [&](LinkId l, Bandwidth rate) {
         fabric.impair(l, rate);
         fabric.impair(reverse(l), rate);
@@ -109,9 +109,9 @@ Fabric parse_fabric(const std::string& yaml, const std::string& file, const KeyV
                            .found = "both fabric and hosts",
                            .expected = "either a family (fabric) or a free form (name, hosts)",
                            .example = {}});
+    const ConfigNode* health = m.find("health");
     Fabric fabric = m.has("name") || m.has("hosts") ? read_free(m, more) : read_family(m, more);
-    read_health(m, fabric);
-    m.finish();
+    if (health != nullptr) read_health(*health, file, fabric);
     return fabric;
 }
 

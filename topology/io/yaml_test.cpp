@@ -74,6 +74,25 @@ TEST_CASE("one GPU may own four NICs", "[unit]") {
     }
 }
 
+TEST_CASE("hosts without NICs are out of reach of the others, not a crash", "[unit]") {
+    const Fabric f = parse_fabric(
+        "name: mixed\nhosts:\n  - {name: bare, count: 2, gpus: 2, nics: 0}\n"
+        "  - {name: full, count: 1, gpus: 2}\nswitches:\n  - {name: s, count: 1, tier: 1}\n"
+        "links:\n  - {from: full, to: s, rule: host, rate: 100Gbps}\n",
+        "f.yaml");
+    const Router router{f};
+    const auto reach = [&](std::size_t a, std::size_t b) {
+        const Edge e = router.edge(GpuId{a}, GpuId{b});
+        CHECK(router.disjoint_paths(e, 0, 4).empty() == !router.ecmp(e, 1).has_value());
+        return router.ecmp(e, 1).has_value();
+    };
+    CHECK(reach(0, 1));
+    CHECK(reach(4, 5));
+    CHECK_FALSE(reach(0, 2));
+    CHECK_FALSE(reach(0, 4));
+    CHECK_FALSE(reach(4, 0));
+}
+
 TEST_CASE("the health section takes cables down or slows them", "[unit]") {
     const Fabric f =
         parse_fabric(std::string(kLab) +

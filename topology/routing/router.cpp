@@ -110,6 +110,8 @@ Edge Router::edge(GpuId src, GpuId dst, std::int32_t rail) const {
         e.src_nic = nic_for(src);
         e.dst_nic = nic_for(dst);
     }
+    // Without a NIC at both ends nothing but the scale-up domain could carry it.
+    if (!e.src_nic.valid() || !e.dst_nic.valid()) e.src_nic = e.dst_nic = NicId{};
     return e;
 }
 
@@ -334,17 +336,18 @@ std::vector<Route> Router::disjoint_paths(const Edge& e, std::size_t port, std::
               .rotation = mix64(mix64(e.src_nic.value(), e.dst_nic.value()), seed)};
     if (walk.field.best[cache_->switch_of[tor.index()]] == kFar) return routes;
     ++cache_->call;
+    std::vector<LinkId> path;
     while (routes.size() < max) {
-        std::vector<LinkId> path;
+        path.clear();
         if (!find_disjoint(walk, tor, path)) break;
-        Route r{{first, out}};
-        r.links.insert(r.links.end(), path.begin(), path.end());
         const NodeId end = path.empty() ? tor : fabric_->link(path.back()).to;
-        for (const LinkId l : in)
-            if (fabric_->link(l).from == end) {
-                r.links.push_back(l);
-                break;
-            }
+        const auto arrival = std::find_if(in.begin(), in.end(),
+                                          [&](LinkId l) { return fabric_->link(l).from == end; });
+        Route r;
+        r.links.reserve(path.size() + 4);
+        r.links.assign({first, out});
+        r.links.insert(r.links.end(), path.begin(), path.end());
+        r.links.push_back(*arrival);
         r.links.push_back(last);
         routes.push_back(std::move(r));
         if (path.empty()) break;  // one ToR: there is only one way
