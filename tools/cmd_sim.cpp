@@ -22,7 +22,8 @@ constexpr const char* kHelp =
   weft sim allreduce --size 1GiB --gpus 64 --fail 'host[0].nic[0]:0 > tor[0]@2ms'
   weft sim alltoall --size 64MiB --gpus 64 --no-symmetry      the same answer, slowly
 
-Sizes are nccl-tests totals. COLLECTIVE: allreduce, allgather, reducescatter, alltoall, broadcast.)";
+Sizes are nccl-tests totals.
+COLLECTIVE: allreduce, allgather, reducescatter, alltoall, broadcast.)";
 
 struct Options {
     std::string collective;

@@ -222,7 +222,7 @@ TEST_CASE("what does nothing is left out and counted", "[unit]") {
     CHECK(states(w, "1 group-collectives are executed"));
 }
 
-TEST_CASE("--gpus gives or widens the world", "[unit]") {
+TEST_CASE("the flag --gpus gives or widens the world", "[unit]") {
     const std::string old = file_of("model_parallel_NPU_group: 2", {layer("a", kPlain)});
     CHECK(error_of(old) ==
           "t.txt:1: all_gpus: found no world size in the header, expected the key all_gpus, or "
