@@ -1,0 +1,146 @@
+// weft check: prove that an algorithm computes its collective.
+#include <fmt/format.h>
+#include <memory>
+
+#include "collectives/algorithms/algorithm.hpp"
+#include "collectives/plan/checker.hpp"
+#include "tools/commands.hpp"
+
+namespace weft::tools {
+namespace {
+
+constexpr const char* kHelp = R"(Prove a collective's Plan: it computes the collective, it cannot
+block, and in which order it reduces.
+
+  weft check allreduce --algorithm ring --ranks 16
+  weft check allreduce --algorithm hierarchical --ranks 64 --per-host 8
+  weft check --all                            every algorithm at several sizes
+  weft check --list                           algorithms, their steps and bytes, their papers)";
+
+struct Options {
+    std::string collective = "allreduce";
+    std::string algorithm;
+    std::uint32_t ranks = 16;
+    std::uint32_t per_host = 0;
+    std::uint32_t channels = 0;
+    std::uint32_t root = 0;
+    bool all = false;
+    bool list = false;
+};
+
+GroupShape shape_from(std::uint32_t ranks, std::uint32_t per_host) {
+    if (ranks == 0)
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = "--ranks",
+                           .found = "0",
+                           .expected = "1 or more",
+                           .example = "16"});
+    const std::uint32_t g = per_host > 0 ? per_host : ranks % 8 == 0 ? 8 : 1;
+    if (ranks % g != 0)
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = "--per-host",
+                           .found = std::to_string(g),
+                           .expected = fmt::format("a divisor of {} ranks", ranks),
+                           .example = "1"});
+    GroupShape s;
+    s.n = ranks;
+    s.per_host = g;
+    s.hosts = ranks / g;
+    return s;
+}
+
+int check_one(const Options& o) {
+    const Collective collective = parse_collective(o.collective);
+    const GroupShape shape = shape_from(o.ranks, o.per_host);
+    AlgorithmParams params;
+    params.channels = o.channels;
+    params.root = o.root;
+    const auto& row = find_algorithm(collective, o.algorithm);
+    const PlanTemplate p = build_plan(collective, o.algorithm, shape, params);
+    const CheckReport r = check_plan(p);
+    fmt::print("{} over {} ranks, {} a host, {} channels\n", p.algorithm, p.n, shape.per_host,
+               p.channels.size());
+    if (!r.ok) {
+        fmt::print("REJECTED: {}\n", r.problem);
+        return 1;
+    }
+    std::uint64_t most = 0;
+    const Binding b = bind_total(p, Bytes{std::int64_t{1} << 30}, 4);
+    for (std::uint32_t rank = 0; rank < p.n; ++rank) {
+        std::uint64_t sum = 0;
+        for (std::size_t c = 0; c < p.channels.size(); ++c)
+            for (std::size_t s = 0; s < p.channels[c].stages.size(); ++s)
+                for (std::uint32_t e = 0; e < edge_count(p, c, s, rank); ++e)
+                    sum += edge_elements(p, b, c, s, rank, e);
+        most = std::max(most, sum);
+    }
+    const double size = static_cast<double>(total_size(p, b).count());
+    fmt::print("proved: every output is the collective's{}, no cycle of waits, {} transfers\n",
+               p.in_place_ok ? " (in place too)" : "", r.transfers);
+    fmt::print("steps:  {}    (textbook: {})\n", r.steps, row.make.steps);
+    fmt::print("bytes:  {:.4f} S sent by the busiest rank    (textbook: {})\n",
+               static_cast<double>(most * b.element_size) / size, row.make.bytes);
+    const bool reduces =
+        collective == Collective::kAllReduce || collective == Collective::kReduceScatter;
+    if (reduces && p.n <= 64)
+        fmt::print("order:  unit 0 of channel 0 is {}\n", reduction_order(p, 0, 0, 0));
+    fmt::print("order fingerprint {:016x}, plan hash {:016x}\n", r.fingerprint, p.hash());
+    return 0;
+}
+
+int check_all() {
+    int bad = 0;
+    for (const auto& row : builtin_algorithms().rows()) {
+        std::size_t plans = 0;
+        for (const std::uint32_t n : {1U, 2U, 3U, 7U, 8U, 11U, 16U, 64U})
+            for (std::uint32_t g = 1; g <= n; ++g) {
+                if (n % g != 0) continue;
+                for (const std::uint32_t channels : {1U, 2U, 5U}) {
+                    AlgorithmParams params;
+                    params.channels = channels;
+                    const CheckReport r = check_plan(row.make.build(shape_from(n, g), params));
+                    ++plans;
+                    if (r.ok) continue;
+                    ++bad;
+                    fmt::print("REJECTED {} n {} g {} channels {}: {}\n", row.info.name, n, g,
+                               channels, r.problem);
+                }
+            }
+        fmt::print("{:<24} {} plans proved, n = 1, 2, 3, 7, 8, 11, 16, 64\n", row.info.name, plans);
+    }
+    return bad == 0 ? 0 : 1;
+}
+
+int list() {
+    for (const auto& row : builtin_algorithms().rows())
+        fmt::print("{:<24} {}\n{:<24} steps {}; sent {}; time {}\n{:<24} {}\n", row.info.name,
+                   row.info.description, "", row.make.steps, row.make.bytes, row.make.time, "",
+                   row.info.source);
+    return 0;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, std::function<int()>& run) {
+    CLI::App* cmd = app.add_subcommand("check", kHelp);
+    const auto o = std::make_shared<Options>();
+    cmd->add_option("collective", o->collective,
+                    "allreduce, allgather, reducescatter, alltoall, broadcast, sendrecv");
+    cmd->add_option("--algorithm", o->algorithm,
+                    "name from --list; default: the collective's first");
+    cmd->add_option("--ranks", o->ranks, "ranks of the group")->check(CLI::Range(1, 4096));
+    cmd->add_option("--per-host", o->per_host, "ranks a host; default 8 where that divides, else 1")
+        ->check(CLI::Range(1, 4096));
+    cmd->add_option("--channels", o->channels, "default: the algorithm's own choice")
+        ->check(CLI::Range(1, 64));
+    cmd->add_option("--root", o->root, "root of broadcast and send/recv");
+    cmd->add_flag("--all", o->all, "prove every algorithm at several sizes");
+    cmd->add_flag("--list", o->list, "list the algorithms");
+    cmd->callback([o, &run] {
+        run = [o] { return o->list ? list() : o->all ? check_all() : check_one(*o); };
+    });
+}
+
+}  // namespace weft::tools
