@@ -1,7 +1,11 @@
 // HPN 7.0: every count of the paper (facts A1), on the fabric as built.
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <iterator>
 #include <map>
+#include <set>
 
+#include "topology/describe.hpp"
 #include "topology/fabrics/fabrics.hpp"
 
 using namespace weft;
@@ -144,4 +148,30 @@ TEST_CASE("bad parameters are rejected with key and example", "[unit]") {
 
 TEST_CASE("a fabric beyond any machine's memory is refused, not attempted", "[unit][slow]") {
     CHECK_THROWS_WITH(make_fabric_from_text("hpn7:pods=128"), Catch::Contains("cables"));
+}
+
+TEST_CASE("on a single plane all ToRs share Agg, those of a NIC all of them", "[unit]") {
+    const Fabric f = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=1,mode=single-plane");
+    std::vector<std::set<NodeId>> aggs(32);  // of a ToR, by its index
+    for (std::size_t i = 0; i < f.nodes().size(); ++i) {
+        const Node& n = f.nodes()[i];
+        if (n.kind != NodeKind::kSwitch || n.tier != 1) continue;
+        for (const LinkId l : f.out(NodeId{i}))
+            if (f.link(l).kind == LinkKind::kFabric)
+                aggs[static_cast<std::size_t>(n.index)].insert(f.link(l).to);
+    }
+    for (std::size_t a = 0; a < 32; ++a) {
+        CHECK(aggs[a].size() == 60);
+        for (std::size_t b = 0; b < 32; ++b) {
+            std::vector<NodeId> both;
+            std::set_intersection(aggs[a].begin(), aggs[a].end(), aggs[b].begin(), aggs[b].end(),
+                                  std::back_inserter(both));
+            const bool same_rail = a % 16 / 2 == b % 16 / 2;
+            // Of seven masks three agree for two rails; 60 = 8 x 7 + 4.
+            CHECK((same_rail ? both.size() == 60 : both.size() >= 24));
+        }
+    }
+    const Fabric all = make_fabric_from_text("hpn7:segments=1,mode=single-plane-120");
+    CHECK(summarize(all).tiers[0].ports_up == 120);
+    CHECK(summarize(all).tiers[1].ports_down == 16);
 }
