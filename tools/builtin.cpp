@@ -2,6 +2,7 @@
 
 namespace weft::tools {
 
+void add_bench(CLI::App& app, std::function<int()>& run);
 void add_check(CLI::App& app, std::function<int()>& run);
 void add_fabric(CLI::App& app, std::function<int()>& run);
 void add_route(CLI::App& app, std::function<int()>& run);
@@ -9,6 +10,7 @@ void add_sim(CLI::App& app, std::function<int()>& run);
 
 const std::vector<AddCommand>& commands() {
     static const std::vector<AddCommand> rows{
+        add_bench,
         add_check,
         add_fabric,
         add_route,

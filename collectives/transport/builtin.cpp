@@ -9,6 +9,12 @@ std::uint64_t OperationHead::digest() const {
     return mix64(mix64(operation, plan_hash), mix64(count, kinds));
 }
 
+std::size_t total_size(Segments segments) {
+    std::size_t size = 0;
+    for (const Segment& s : segments) size += s.size;
+    return size;
+}
+
 const Registry<MakeTransport>& transports() {
     static const Registry<MakeTransport> rows = [] {
         Registry<MakeTransport> r("--transport");

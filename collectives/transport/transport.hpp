@@ -9,8 +9,8 @@
 // once.
 //            A lane delivers in the order of posting; between lanes there is no order.
 // Ownership. A sent range belongs to the transport, and may be read by the peer, until kSent or
-//            kSendLost. A receive destination belongs to it until kReceived. Data that a kReceived
-//            without destination shows belongs to the transport again after release().
+//            kSendLost. A receive destination belongs to it until kReceived. What the kReceived of
+//            a view shows belongs to the transport again after release().
 // Acks.      kSent means consumed end to end: the peer's copy is complete or its view released.
 // Errors.    A dead lane gives kLaneDown once at the sender; each message that was on it and not
 //            consumed comes back as kSendLost, after which no byte of it can arrive any more (fence
@@ -19,6 +19,7 @@
 // Deadlines. Only connect() and wait() block, and both take one. No call hangs without a limit.
 // Threads.   An endpoint is used by one thread. Endpoints of one Transport run in parallel.
 // Leaves out: collectives, reductions, choice of lanes, re-sending (all in collectives/runtime).
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -65,10 +66,34 @@ struct OperationHead {
 };
 
 /// A range of a registered region.
-struct Slice {
+struct Segment {
     std::uint32_t region = 0;
     std::byte* data = nullptr;
     std::size_t size = 0;
+};
+/// What a message is made of, in order. Sender and receiver may cut it differently.
+using Segments = std::span<const Segment>;
+[[nodiscard]] std::size_t total_size(Segments segments);
+/// Reads through segments piece by piece.
+class SegmentReader {
+  public:
+    explicit SegmentReader(Segments segments) : left_(segments) {}
+    /// The next contiguous bytes, at most `most` of them; empty at the end.
+    std::span<std::byte> next(std::size_t most) {
+        while (!left_.empty() && at_ == left_.front().size) {
+            left_ = left_.subspan(1);
+            at_ = 0;
+        }
+        if (left_.empty()) return {};
+        const std::span<std::byte> piece{left_.front().data + at_,
+                                         std::min(most, left_.front().size - at_)};
+        at_ += piece.size();
+        return piece;
+    }
+
+  private:
+    Segments left_;
+    std::size_t at_ = 0;
 };
 
 struct Completion {
@@ -77,17 +102,22 @@ struct Completion {
     std::uint32_t peer = 0;
     std::uint32_t lane = 0;
     MessageKey key;
-    std::span<const std::byte> data;  // kReceived: the destination, or where the bytes lie
-    std::uint64_t ticket = 0;         // kReceived without destination: for release()
+    Segments data;             // kReceived: the destination, or where the bytes lie
+    std::uint64_t ticket = 0;  // kReceived of a view: for release()
 };
 
-/// Why an operation cannot go on: a peer gave up, or runs something else.
+/// Why an operation cannot go on.
 struct Fault {
+    enum class Kind : std::uint8_t {
+        kDisagreement,  // the peer runs something else
+        kAborted,       // the peer gave up
+        kWrongSize,     // the peer's message does not fit the receive
+    };
+    Kind kind = Kind::kAborted;
     std::uint32_t peer = 0;
-    bool disagreement = false;
-    OperationHead theirs;  // disagreement: what the peer runs
+    OperationHead theirs;  // kDisagreement: what the peer runs
     OperationHead ours;
-    std::string what;  // abort: the peer's own error
+    std::string what;  // the others: in words
 };
 
 class Endpoint {
@@ -110,13 +140,15 @@ class Endpoint {
     /// if they exchange no data.
     virtual void announce(const OperationHead& head) = 0;
 
-    /// False when the lane can take no more at present (poll, then try again) or is dead.
+    /// False when the lane can take no more at present (poll, then try again) or is dead. The list
+    /// of segments stays in place as long as the bytes do.
     [[nodiscard]] virtual bool post_send(std::uint32_t peer, std::uint32_t lane,
-                                         const MessageKey& key, const Slice& data) = 0;
-    /// With a destination, the bytes arrive there; sizes must be equal. Without, kReceived shows
-    /// them where they lie, and release() gives them back.
-    virtual void post_recv(std::uint32_t peer, const MessageKey& key,
-                           const std::optional<Slice>& to) = 0;
+                                         const MessageKey& key, Segments data) = 0;
+    /// The bytes arrive at the destination; sizes must be equal. The list stays in place until
+    /// kReceived.
+    virtual void post_recv(std::uint32_t peer, const MessageKey& key, Segments to) = 0;
+    /// Without destination: kReceived shows the bytes where they lie; release() gives them back.
+    virtual void post_view(std::uint32_t peer, const MessageKey& key) = 0;
     virtual void release(const Completion& received) = 0;
 
     /// Completions that have come, oldest first; never blocks.
@@ -127,6 +159,10 @@ class Endpoint {
     [[nodiscard]] virtual std::optional<Fault> fault() = 0;
     /// Ends the operation for all ranks; every endpoint's fault() shows the first such error.
     virtual void abort(const LiveError& error) = 0;
+    /// Takes back everything posted: when it returns, no peer touches this rank's memory and
+    /// nothing arrives in it. For the way out after a fault; blocks only while a peer is busy
+    /// copying.
+    virtual void cancel() = 0;
     /// Ranks not known to have reached the operation.
     [[nodiscard]] virtual std::vector<std::uint32_t> not_arrived(std::uint64_t operation) = 0;
 };

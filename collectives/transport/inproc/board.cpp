@@ -43,6 +43,7 @@ std::optional<OperationHead> Board::head(std::uint32_t rank, std::uint64_t opera
 void Board::abort(std::uint32_t rank, std::string what) {
     const std::lock_guard lock(mutex_);
     if (aborted_.load(std::memory_order_relaxed)) return;
+    abort_.kind = Fault::Kind::kAborted;
     abort_.peer = rank;
     abort_.what = std::move(what);
     aborted_.store(true, std::memory_order_release);

@@ -14,8 +14,10 @@ namespace weft::live {
 namespace {
 
 constexpr std::uint32_t kMaxRanks = 64;
-// A checked parked rank looks for faults that ring no bell at least this often.
+// A sleeping rank looks for faults that ring no bell at least this often.
 constexpr auto kLongestNap = std::chrono::milliseconds(100);
+// cancel() waits for a peer that reads this rank's memory, but not for one that has crashed.
+constexpr auto kLongestCopy = std::chrono::seconds(5);
 
 Doorbell::Patience patience_for(std::uint32_t ranks) {
     // With a core for every rank a short spin beats a trip through the kernel; with fewer cores
@@ -70,20 +72,26 @@ class InprocEndpoint final : public Endpoint {
     void deregister_region(std::uint32_t region) override;
     void announce(const OperationHead& head) override;
     [[nodiscard]] bool post_send(std::uint32_t peer, std::uint32_t lane, const MessageKey& key,
-                                 const Slice& data) override;
-    void post_recv(std::uint32_t peer, const MessageKey& key,
-                   const std::optional<Slice>& to) override;
+                                 Segments data) override;
+    void post_recv(std::uint32_t peer, const MessageKey& key, Segments to) override;
+    void post_view(std::uint32_t peer, const MessageKey& key) override;
     void release(const Completion& received) override;
     [[nodiscard]] std::size_t poll(std::span<Completion> out) override;
     void wait(Clock::time_point until) override;
     [[nodiscard]] std::optional<Fault> fault() override;
     void abort(const LiveError& error) override;
+    void cancel() override;
     [[nodiscard]] std::vector<std::uint32_t> not_arrived(std::uint64_t operation) override;
 
   private:
+    struct Region {
+        std::byte* data = nullptr;
+        std::size_t size = 0;
+        bool operator==(const Region&) const = default;
+    };
     struct PostedReceive {
         MessageKey key;
-        std::optional<Slice> to;
+        std::optional<Segments> to;
     };
     /// Completions being handed out; full when `used` reaches the end.
     struct Sink {
@@ -92,19 +100,20 @@ class InprocEndpoint final : public Endpoint {
         [[nodiscard]] bool full() const { return used == out.size(); }
         void put(Completion c) { out[used++] = std::move(c); }
     };
-    void check_slice(const Slice& s) const;
+    void check_registered(Segments segments) const;
     void retire_sends(std::uint32_t peer, std::uint32_t lane, Sink& sink);
     void take_receives(std::uint32_t peer, std::uint32_t lane, Sink& sink);
     bool take(std::uint32_t peer, std::uint32_t lane, LaneQueue::Slot& slot, Sink& sink);
     void finish(std::uint32_t peer, LaneQueue::Slot& slot);
     void compare_with(std::uint32_t neighbour, std::uint64_t& verified);
     void disagree(std::uint32_t peer, std::uint64_t operation);
+    void wrong_size(std::uint32_t peer, std::size_t came, std::size_t expected);
 
     World& world_;
     std::uint32_t rank_;
     std::vector<std::uint32_t> connected_;
     std::vector<std::vector<PostedReceive>> receives_;  // by peer; short
-    std::vector<std::span<std::byte>> regions_;
+    std::vector<std::optional<Region>> regions_;
     OperationHead head_;
     std::uint64_t digest_ = 0;
     std::uint64_t seen_ = 0;             // the bell's count when the last poll began
@@ -128,25 +137,27 @@ Status InprocEndpoint::connect(std::uint32_t peer, Clock::time_point deadline) {
 }
 
 std::uint32_t InprocEndpoint::register_region(std::span<std::byte> memory) {
-    const auto free = std::find_if(regions_.begin(), regions_.end(),
-                                   [](const auto& r) { return r.data() == nullptr; });
+    const auto free = std::find(regions_.begin(), regions_.end(), std::nullopt);
     const auto index = static_cast<std::uint32_t>(free - regions_.begin());
     if (free == regions_.end()) regions_.emplace_back();
-    regions_[index] = memory;
+    regions_[index] = Region{memory.data(), memory.size()};
     return index;
 }
 
 void InprocEndpoint::deregister_region(std::uint32_t region) {
-    WEFT_CHECK(region < regions_.size(), "region {} was never registered", region);
-    regions_[region] = {};
+    WEFT_CHECK(region < regions_.size() && regions_[region], "region {} is not registered", region);
+    regions_[region].reset();
 }
 
-void InprocEndpoint::check_slice(const Slice& s) const {
-    if (s.size == 0) return;
-    WEFT_CHECK(s.region < regions_.size(), "region {} was never registered", s.region);
-    const std::span<std::byte> region = regions_[s.region];
-    WEFT_CHECK(s.data >= region.data() && s.data + s.size <= region.data() + region.size(),
-               "{} bytes lie outside of region {}", s.size, s.region);
+void InprocEndpoint::check_registered(Segments segments) const {
+    for (const Segment& s : segments) {
+        if (s.size == 0) continue;
+        WEFT_CHECK(s.region < regions_.size() && regions_[s.region], "region {} is not registered",
+                   s.region);
+        const Region& region = *regions_[s.region];
+        WEFT_CHECK(s.data >= region.data && s.data + s.size <= region.data + region.size,
+                   "{} bytes lie outside of region {}", s.size, s.region);
+    }
 }
 
 void InprocEndpoint::announce(const OperationHead& head) {
@@ -156,26 +167,28 @@ void InprocEndpoint::announce(const OperationHead& head) {
 }
 
 bool InprocEndpoint::post_send(std::uint32_t peer, std::uint32_t lane, const MessageKey& key,
-                               const Slice& data) {
-    check_slice(data);
+                               Segments data) {
+    check_registered(data);
     LaneQueue& q = world_.queue(rank_, peer, lane);
     const std::uint64_t head = q.head.load(std::memory_order_relaxed);
     if (head - q.tail == LaneQueue::kDepth || q.dead.load(std::memory_order_acquire)) return false;
     LaneQueue::Slot& slot = q.slot(head);
     slot.key = key;
     slot.digest = digest_;
-    slot.data = data.data;
-    slot.size = data.size;
+    slot.data = data;
     slot.state.store(LaneQueue::kPosted, std::memory_order_relaxed);
     q.head.store(head + 1, std::memory_order_release);
     world_.bells[peer].ring();
     return true;
 }
 
-void InprocEndpoint::post_recv(std::uint32_t peer, const MessageKey& key,
-                               const std::optional<Slice>& to) {
-    if (to) check_slice(*to);
+void InprocEndpoint::post_recv(std::uint32_t peer, const MessageKey& key, Segments to) {
+    check_registered(to);
     receives_[peer].push_back({key, to});
+}
+
+void InprocEndpoint::post_view(std::uint32_t peer, const MessageKey& key) {
+    receives_[peer].push_back({key, std::nullopt});
 }
 
 void InprocEndpoint::finish(std::uint32_t peer, LaneQueue::Slot& slot) {
@@ -250,6 +263,11 @@ bool InprocEndpoint::take(std::uint32_t peer, std::uint32_t lane, LaneQueue::Slo
     const auto match = std::find_if(posted.begin(), posted.end(),
                                     [&](const PostedReceive& r) { return r.key == slot.key; });
     if (match == posted.end()) return false;
+    const std::size_t size = total_size(slot.data);
+    if (match->to && total_size(*match->to) != size) {
+        wrong_size(peer, size, total_size(*match->to));
+        return false;
+    }
     std::uint32_t expected = LaneQueue::kPosted;
     if (!slot.state.compare_exchange_strong(expected, LaneQueue::kTaken)) return true;  // revoked
     const LaneQueue& q = world_.queue(peer, rank_, lane);
@@ -257,13 +275,17 @@ bool InprocEndpoint::take(std::uint32_t peer, std::uint32_t lane, LaneQueue::Slo
                  .peer = peer,
                  .lane = lane,
                  .key = slot.key,
-                 .data = {slot.data, slot.size},
+                 .data = slot.data,
                  .ticket = static_cast<std::uint64_t>(&slot - q.slots.data())};
     if (match->to) {
-        const Slice& to = *match->to;
-        WEFT_CHECK(to.size == slot.size, "{} bytes came for a receive of {}", slot.size, to.size);
-        if (slot.size > 0) std::memcpy(to.data, slot.data, slot.size);
-        c.data = {to.data, to.size};
+        SegmentReader from(slot.data);
+        for (const Segment& to : *match->to)
+            for (std::size_t at = 0; at < to.size;) {
+                const std::span<const std::byte> piece = from.next(to.size - at);
+                std::memcpy(to.data + at, piece.data(), piece.size());
+                at += piece.size();
+            }
+        c.data = *match->to;
         finish(peer, slot);
     }
     *match = posted.back();
@@ -279,9 +301,20 @@ void InprocEndpoint::wait(Clock::time_point until) {
 
 void InprocEndpoint::disagree(std::uint32_t peer, std::uint64_t operation) {
     if (fault_) return;
-    Fault f{.peer = peer, .disagreement = true};
+    Fault f;
+    f.kind = Fault::Kind::kDisagreement;
+    f.peer = peer;
     f.theirs = world_.board.head(peer, operation).value_or(OperationHead{.operation = operation});
     f.ours = world_.board.head(rank_, operation).value_or(head_);
+    fault_ = std::move(f);
+}
+
+void InprocEndpoint::wrong_size(std::uint32_t peer, std::size_t came, std::size_t expected) {
+    if (fault_) return;
+    Fault f;
+    f.kind = Fault::Kind::kWrongSize;
+    f.peer = peer;
+    f.what = fmt::format("{} bytes came where {} were expected", came, expected);
     fault_ = std::move(f);
 }
 
@@ -306,6 +339,25 @@ std::optional<Fault> InprocEndpoint::fault() {
 void InprocEndpoint::abort(const LiveError& error) {
     world_.board.abort(rank_, to_string(error));
     world_.ring_all();
+}
+
+void InprocEndpoint::cancel() {
+    const Clock::time_point give_up = Clock::now() + kLongestCopy;
+    for (auto& posted : receives_) posted.clear();
+    for (const std::uint32_t peer : connected_)
+        for (std::uint32_t lane = 0; lane < world_.lanes.size(); ++lane) {
+            LaneQueue& q = world_.queue(rank_, peer, lane);
+            const std::uint64_t head = q.head.load(std::memory_order_relaxed);
+            for (; q.tail < head; ++q.tail) {
+                LaneQueue::Slot& slot = q.slot(q.tail);
+                std::uint32_t state = LaneQueue::kPosted;
+                slot.state.compare_exchange_strong(state, LaneQueue::kRevoked);
+                while (slot.state.load(std::memory_order_acquire) == LaneQueue::kTaken &&
+                       Clock::now() < give_up)
+                    std::this_thread::yield();
+                slot.state.store(LaneQueue::kFree, std::memory_order_release);
+            }
+        }
 }
 
 std::vector<std::uint32_t> InprocEndpoint::not_arrived(std::uint64_t operation) {

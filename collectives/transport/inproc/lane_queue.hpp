@@ -22,8 +22,7 @@ struct LaneQueue {
         std::atomic<std::uint32_t> state{kFree};
         MessageKey key;
         std::uint64_t digest = 0;
-        const std::byte* data = nullptr;
-        std::size_t size = 0;
+        Segments data;
     };
     [[nodiscard]] Slot& slot(std::uint64_t index) { return slots[index % kDepth]; }
 

@@ -1,0 +1,497 @@
+#include "collectives/runtime/communicator.hpp"
+
+#include <atomic>
+#include <bit>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstring>
+#include <fmt/format.h>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+
+#include "base/rng.hpp"
+#include "collectives/algorithms/algorithm.hpp"
+#include "collectives/transport/rank_threads.hpp"
+#include "tests/support/sequential_plan.hpp"
+
+namespace weft::live {
+namespace {
+
+using namespace std::chrono_literals;
+using test::Element;
+
+// ---- Arithmetic, written apart from the kernels ----
+
+template <class T>
+T from_bits(Element bits) {
+    T x;
+    std::memcpy(&x, &bits, sizeof x);
+    return x;
+}
+template <class T>
+Element to_bits(T x) {
+    Element bits = 0;
+    std::memcpy(&bits, &x, sizeof x);
+    return bits;
+}
+
+/// The nearer of the two bfloat16 neighbours, by distance in double; ties to the even one.
+Element nearest_bf16(float x) {
+    const auto low = std::bit_cast<std::uint32_t>(x) >> 16;
+    const auto value = [](std::uint32_t b) {
+        return static_cast<double>(std::bit_cast<float>(b << 16));
+    };
+    const double below = std::fabs(static_cast<double>(x) - value(low));
+    const double above = std::fabs(value(low + 1) - static_cast<double>(x));
+    if (below == above) return low + (low & 1);
+    return below < above ? low : low + 1;
+}
+
+template <class T>
+Element combine_as(ReduceOp op, Element a, Element b) {
+    const T x = from_bits<T>(a);
+    const T y = from_bits<T>(b);
+    if (op == ReduceOp::kMin) return to_bits<T>(y < x ? y : x);
+    if (op == ReduceOp::kMax) return to_bits<T>(x < y ? y : x);
+    if constexpr (std::is_integral_v<T>)
+        return to_bits<T>(static_cast<T>(from_bits<T>(a + b)));  // modulo 2^64 covers all widths
+    else
+        return to_bits<T>(x + y);
+}
+
+Element combine(DataType type, ReduceOp op, Element a, Element b) {
+    switch (type) {
+        case DataType::kF32:
+            return combine_as<float>(op, a, b);
+        case DataType::kF64:
+            return combine_as<double>(op, a, b);
+        case DataType::kI8:
+            return combine_as<std::int8_t>(op, a, b);
+        case DataType::kU8:
+            return combine_as<std::uint8_t>(op, a, b);
+        case DataType::kI32:
+            return combine_as<std::int32_t>(op, a, b);
+        case DataType::kI64:
+            return combine_as<std::int64_t>(op, a, b);
+        case DataType::kU64:
+            return combine_as<std::uint64_t>(op, a, b);
+        case DataType::kBf16: {
+            const Element wide = combine_as<float>(op, a << 16, b << 16);
+            return nearest_bf16(from_bits<float>(wide));
+        }
+        default:
+            throw std::logic_error("no reference for this type");
+    }
+}
+
+template <class T>
+Element divided_as(Element a, std::uint32_t n) {
+    return to_bits<T>(static_cast<T>(from_bits<T>(a) / static_cast<T>(n)));
+}
+
+Element divided(DataType type, Element a, std::uint32_t n) {
+    switch (type) {
+        case DataType::kF32:
+            return divided_as<float>(a, n);
+        case DataType::kF64:
+            return divided_as<double>(a, n);
+        case DataType::kI8:
+            return divided_as<std::int8_t>(a, n);
+        case DataType::kU8:
+            return divided_as<std::uint8_t>(a, n);
+        case DataType::kI32:
+            return divided_as<std::int32_t>(a, n);
+        case DataType::kI64:
+            return divided_as<std::int64_t>(a, n);
+        case DataType::kU64:
+            return divided_as<std::uint64_t>(a, n);
+        case DataType::kBf16:
+            return nearest_bf16(from_bits<float>(divided_as<float>(a << 16, n)));
+        default:
+            throw std::logic_error("no reference for this type");
+    }
+}
+
+/// A value whose sums round in floating point, so that another order of reduction shows.
+Element random_element(DataType type, std::uint32_t rank, std::uint64_t i) {
+    const std::uint64_t draw = mix64(mix64(77, rank), i);
+    const double x = (static_cast<double>(draw >> 11) * 0x1.0p-53 - 0.3) * 100.0;
+    switch (type) {
+        case DataType::kF32:
+            return to_bits(static_cast<float>(x));
+        case DataType::kF64:
+            return to_bits(x);
+        case DataType::kBf16:
+            return nearest_bf16(static_cast<float>(x));
+        default: {
+            const std::size_t bits = 8 * size_of(type);
+            return bits == 64 ? draw : draw & ((1ULL << bits) - 1);
+        }
+    }
+}
+
+// ---- One live run beside one sequential run ----
+
+/// What a caller passes at one rank, with guard bytes around the output.
+class RankMemory {
+  public:
+    RankMemory(const PlanTemplate& plan, const Binding& b, std::uint32_t rank)
+        : size_(b.element_size),
+          in_(buffer_elements(plan, b, Buffer::kInput, rank) * size_),
+          out_(buffer_elements(plan, b, Buffer::kOutput, rank) * size_) {
+        const std::size_t block = b.count * rank * size_;
+        if (b.in_place && plan.collective == Collective::kAllGather) in_at_ = block;
+        if (b.in_place && plan.collective == Collective::kReduceScatter) out_at_ = block;
+        if (!b.in_place) out_at_ = in_ + 64;
+        memory_.resize(std::max(in_at_ + in_, out_at_ + out_) + 64, std::byte{0xa5});
+    }
+    void fill(const std::vector<Element>& values) {
+        for (std::size_t i = 0; i < values.size(); ++i)
+            std::memcpy(memory_.data() + in_at_ + i * size_, &values[i], size_);
+    }
+    [[nodiscard]] UserBuffers buffers() {
+        return {memory_.data() + in_at_, memory_.data() + out_at_};
+    }
+    [[nodiscard]] std::vector<Element> output() const {
+        std::vector<Element> values(out_ / size_);
+        for (std::size_t i = 0; i < values.size(); ++i)
+            std::memcpy(&values[i], memory_.data() + out_at_ + i * size_, size_);
+        for (std::size_t i = memory_.size() - 64; i < memory_.size(); ++i)
+            if (memory_[i] != std::byte{0xa5}) throw std::runtime_error("wrote past the output");
+        return values;
+    }
+
+  private:
+    std::size_t size_;
+    std::size_t in_;
+    std::size_t out_;
+    std::size_t in_at_ = 0;
+    std::size_t out_at_ = 0;
+    std::vector<std::byte> memory_;
+};
+
+struct Job {
+    DataType dtype = DataType::kF32;
+    ReduceOp op = ReduceOp::kSum;
+    std::uint64_t count = 0;
+    bool in_place = false;
+};
+
+bool reduces(const PlanTemplate& p) {
+    return p.collective == Collective::kAllReduce || p.collective == Collective::kReduceScatter;
+}
+
+std::vector<std::vector<Element>> inputs_of(const PlanTemplate& plan, const Job& job) {
+    const Binding b{job.count, static_cast<std::uint32_t>(size_of(job.dtype)), job.in_place};
+    std::vector<std::vector<Element>> in(plan.n);
+    for (std::uint32_t r = 0; r < plan.n; ++r) {
+        in[r].resize(buffer_elements(plan, b, Buffer::kInput, r));
+        for (std::uint64_t i = 0; i < in[r].size(); ++i) in[r][i] = random_element(job.dtype, r, i);
+    }
+    return in;
+}
+
+std::vector<std::vector<Element>> expected(const PlanTemplate& plan, const Job& job) {
+    const Binding b{job.count, static_cast<std::uint32_t>(size_of(job.dtype)), job.in_place};
+    test::SequentialRun run;
+    run.combine = [&](Element x, Element y) { return combine(job.dtype, job.op, x, y); };
+    if (reduces(plan) && job.op == ReduceOp::kAvg)
+        run.finish = [&](Element x) { return divided(job.dtype, x, plan.n); };
+    return run(plan, b, inputs_of(plan, job));
+}
+
+/// The same job live, `times` in a row on one communicator; all outputs of all times.
+std::vector<std::vector<std::vector<Element>>> live(const PlanTemplate& plan, const Job& job,
+                                                    int times) {
+    const std::size_t size = size_of(job.dtype);
+    const auto inputs = inputs_of(plan, job);
+    const Binding b{job.count, static_cast<std::uint32_t>(size), job.in_place};
+    const auto transport = transports().at("inproc").make({.ranks = plan.n, .planes = 2});
+    std::vector<std::vector<std::vector<Element>>> out(times);
+    for (auto& o : out) o.resize(plan.n);
+    run_ranks(plan.n, [&](std::uint32_t r) {
+        const auto endpoint = transport->open(r);
+        Communicator comm(*endpoint, {.patience = 20s, .on_slice = {}});
+        const PreparedPlan prepared(plan, r);
+        for (int t = 0; t < times; ++t) {
+            RankMemory memory(plan, b, r);
+            memory.fill(inputs[r]);
+            const Status s = comm.run(prepared, {.buffers = memory.buffers(),
+                                                 .count = job.count,
+                                                 .dtype = job.dtype,
+                                                 .op = job.op});
+            if (!s) throw std::runtime_error(to_string(s.error()));
+            out[t][r] = memory.output();
+        }
+    });
+    return out;
+}
+
+std::string first_difference(const std::vector<Element>& got, const std::vector<Element>& want) {
+    if (got.size() != want.size()) return fmt::format("{} elements", got.size());
+    for (std::size_t i = 0; i < got.size(); ++i)
+        if (got[i] != want[i]) return fmt::format("at {}: {:x}, not {:x}", i, got[i], want[i]);
+    return "none";
+}
+
+void check_equal(const PlanTemplate& plan, const Job& job) {
+    INFO(fmt::format("{} {} n={} {} {} count={} {}", name_of(plan.collective), plan.algorithm,
+                     plan.n, name_of(job.dtype), name_of(job.op), job.count,
+                     job.in_place ? "in place" : "out of place"));
+    const auto want = expected(plan, job);
+    const auto got = live(plan, job, 2);
+    for (std::uint32_t r = 0; r < plan.n; ++r) {
+        for (const int time : {0, 1}) {
+            INFO("rank " << r << ", run " << time);
+            CHECK(first_difference(got[time][r], want[r]) == "none");
+        }
+    }
+}
+
+/// n ranks on hosts of per_host.
+GroupShape shape(std::size_t n, std::size_t per_host) {
+    return {.n = n, .uniform = true, .per_host = per_host, .hosts = n / per_host, .planes = 2};
+}
+
+/// Small slices, so that small data exercise slots, loops and several lanes.
+AlgorithmParams small_slices(std::uint32_t channels, std::uint32_t root) {
+    AlgorithmParams p;
+    p.channels = channels;
+    p.root = root;
+    p.slots = 3;
+    p.slice = Bytes{256};
+    return p;
+}
+
+PlanTemplate ring_plan(std::uint32_t n) {
+    AlgorithmParams p = small_slices(2, 0);
+    p.slice = Bytes{4096};
+    return build_plan(Collective::kAllReduce, "ring", shape(n, 1), p);
+}
+
+/// Every algorithm of the registry over n ranks, on every host size that divides n.
+void for_each_plan(std::uint32_t n, const std::function<void(const PlanTemplate&)>& body) {
+    for (const auto& row : builtin_algorithms().rows())
+        for (std::uint32_t per_host = 1; per_host <= n; ++per_host) {
+            if (n % per_host != 0) continue;
+            const std::uint32_t channels = 1 + (n + per_host) % 3;
+            body(row.make.build(shape(n, per_host), small_slices(channels, n / 3)));
+        }
+}
+
+TEST_CASE("every algorithm, n = 1..16: live equals the sequential run, twice", "[property][slow]") {
+    const std::uint32_t n = GENERATE(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
+    for_each_plan(n, [&](const PlanTemplate& plan) {
+        for (const bool in_place : {false, true}) {
+            if (in_place && !plan.in_place_ok) continue;
+            for (const std::uint64_t count : {0, 1, 13, 211})
+                check_equal(plan, {DataType::kF32, ReduceOp::kSum, count, in_place});
+        }
+    });
+}
+
+TEST_CASE("every type and reduction: live equals the sequential run", "[property][slow]") {
+    for (const std::uint32_t n : {2U, 4U, 6U})
+        for_each_plan(n, [&](const PlanTemplate& plan) {
+            if (!reduces(plan)) return;
+            for (const DataType type : kDataTypes) {
+                if (type == DataType::kF16) continue;  // its rounding: kernels_test.cpp
+                for (const ReduceOp op : kReduceOps) check_equal(plan, {type, op, 97, false});
+            }
+        });
+}
+
+/// Every rank runs `body(communicator, rank)`; what each returned.
+std::vector<Status> on_every_rank(Transport& transport, std::uint32_t n,
+                                  const CommunicatorOptions& options,
+                                  const std::function<Status(Communicator&, std::uint32_t)>& body) {
+    std::vector<Status> status(n, Status{Done{}});
+    run_ranks(n, [&](std::uint32_t r) {
+        const auto endpoint = transport.open(r);
+        Communicator comm(*endpoint, options);
+        status[r] = body(comm, r);
+    });
+    return status;
+}
+
+/// Runs `plan` with `count` floats of rank-dependent content, out of place.
+Status run_floats(Communicator& comm, const PlanTemplate& plan, std::uint64_t count,
+                  DataType dtype = DataType::kF32) {
+    const PreparedPlan prepared(plan, comm.rank());
+    RankMemory memory(plan, {count, 8, false}, comm.rank());
+    return comm.run(prepared, {.buffers = memory.buffers(), .count = count, .dtype = dtype});
+}
+
+TEST_CASE("ranks that disagree get an error naming both, within a second", "[unit]") {
+    const auto transport = transports().at("inproc").make({.ranks = 4});
+    const auto start = Clock::now();
+    const auto status = on_every_rank(
+        *transport, 4, {.patience = 20s, .on_slice = {}}, [](Communicator& comm, std::uint32_t r) {
+            const Status first = run_floats(comm, ring_plan(4), 1000);
+            if (!first) return first;
+            return run_floats(comm, ring_plan(4), r == 2 ? 1001 : 1000);
+        });
+    CHECK(Clock::now() - start < 1s);
+    bool named = false;
+    for (const Status& s : status) {
+        REQUIRE_FALSE(s.ok());
+        const std::string text = to_string(s.error());
+        INFO(text);
+        CHECK_THAT(text, Catch::Contains("operation 2 is not the same on rank"));
+        CHECK_THAT(text, Catch::Contains("rank 2"));
+        named = named || text.find("count 1000 here, 1001 there") != std::string::npos ||
+                text.find("count 1001 here, 1000 there") != std::string::npos;
+    }
+    CHECK(named);
+}
+
+TEST_CASE("a different type or plan is a disagreement too", "[unit]") {
+    for (const bool type : {true, false}) {
+        const auto transport = transports().at("inproc").make({.ranks = 2});
+        const auto status = on_every_rank(
+            *transport, 2, {.patience = 20s, .on_slice = {}},
+            [&](Communicator& comm, std::uint32_t r) {
+                PlanTemplate plan = ring_plan(2);
+                if (!type && r == 1) plan.channels.pop_back();
+                return run_floats(comm, plan, 64, type && r == 1 ? DataType::kI32 : DataType::kF32);
+            });
+        for (const Status& s : status) {
+            REQUIRE_FALSE(s.ok());
+            CHECK_THAT(to_string(s.error()), Catch::Contains(type ? "; type " : "; plan "));
+        }
+    }
+}
+
+TEST_CASE("a rank that opens but never calls is named when patience ends", "[unit]") {
+    const auto transport = transports().at("inproc").make({.ranks = 3});
+    const auto status = on_every_rank(*transport, 3, {.patience = 60ms, .on_slice = {}},
+                                      [](Communicator& comm, std::uint32_t r) -> Status {
+                                          if (r == 1) return Done{};
+                                          return run_floats(comm, ring_plan(3), 100);
+                                      });
+    CHECK(status[1].ok());
+    for (const std::uint32_t r : {0U, 2U}) {
+        REQUIRE_FALSE(status[r].ok());
+        const std::string text = to_string(status[r].error());
+        INFO(text);
+        CHECK_THAT(text, Catch::Contains("not arrived: rank 1"));
+        CHECK_THAT(text, Catch::Contains("channel 0, stage 0"));
+    }
+    // The rank right after the missing one waits for it, at the first step.
+    const LiveError& direct = status[2].error();
+    CHECK(direct.rank == 2);
+    if (direct.what.find("gave up") == std::string::npos) {
+        CHECK(direct.peer == 1);
+        CHECK(direct.step == 0);
+        CHECK(direct.elapsed_s >= 0.06);
+    }
+}
+
+TEST_CASE("a rank that never opens its endpoint is named", "[unit]") {
+    const auto transport = transports().at("inproc").make({.ranks = 2});
+    const auto endpoint = transport->open(0);
+    Communicator comm(*endpoint, {.patience = 40ms, .on_slice = {}});
+    const Status s = run_floats(comm, ring_plan(2), 10);
+    REQUIRE_FALSE(s.ok());
+    CHECK_THAT(to_string(s.error()), Catch::Contains("not arrived: rank 1"));
+    CHECK_FALSE(run_floats(comm, ring_plan(2), 10).ok());  // and stays broken
+}
+
+TEST_CASE("ranks move data at the same time", "[unit]") {
+    constexpr std::uint32_t kRanks = 4;
+    struct Active {
+        Clock::time_point first;
+        Clock::time_point last;
+        int slices = 0;
+    };
+    std::vector<Active> active(kRanks);
+    const auto transport = transports().at("inproc").make({.ranks = kRanks});
+    run_ranks(kRanks, [&](std::uint32_t r) {
+        const auto endpoint = transport->open(r);
+        Active& mine = active[r];
+        Communicator comm(*endpoint, {.patience = 20s, .on_slice = [&](const SliceEvent&) {
+                                          mine.last = Clock::now();
+                                          if (mine.slices++ == 0) mine.first = mine.last;
+                                      }});
+        const Status s = run_floats(comm, ring_plan(kRanks), 1 << 18);
+        if (!s) throw std::runtime_error(to_string(s.error()));
+    });
+    auto begin = active[0].first;
+    auto end = active[0].last;
+    Clock::duration sum{};
+    for (const Active& a : active) {
+        CHECK(a.slices >= static_cast<int>(2 * (kRanks - 1)));
+        begin = std::min(begin, a.first);
+        end = std::max(end, a.last);
+        sum += a.last - a.first;
+    }
+    // One rank after the other would give a sum of at most the wall time.
+    CHECK(sum > 2 * (end - begin));
+}
+
+TEST_CASE("slices take all lanes of the wanted plane and no other", "[unit]") {
+    for (const std::int32_t plane : {-1, 0, 1}) {
+        PlanTemplate plan = ring_plan(2);
+        for (Channel& c : plan.channels) c.plane = plane;
+        const auto transport = transports().at("inproc").make({.ranks = 2, .planes = 2});
+        std::mutex mutex;
+        std::set<std::uint32_t> lanes;
+        const CommunicatorOptions options{.patience = 20s, .on_slice = [&](const SliceEvent& e) {
+                                              const std::lock_guard lock(mutex);
+                                              lanes.insert(e.lane);
+                                          }};
+        const auto status = on_every_rank(
+            *transport, 2, options,
+            [&](Communicator& comm, std::uint32_t) { return run_floats(comm, plan, 100'000); });
+        CHECK((status[0].ok() && status[1].ok()));
+        const std::set<std::uint32_t> both{0, 1};
+        const std::set<std::uint32_t> one{static_cast<std::uint32_t>(plane)};
+        CHECK(lanes == (plane < 0 ? both : one));
+    }
+}
+
+TEST_CASE("a lane that dies in mid-operation changes nothing but the way", "[unit]") {
+    PlanTemplate plan = ring_plan(3);
+    for (Channel& c : plan.channels) c.plane = 0;
+    const Job job{DataType::kF32, ReduceOp::kSum, 50'000, false};
+    const auto inputs = inputs_of(plan, job);
+    const auto want = expected(plan, job);
+    const Binding b{job.count, 4, false};
+    const auto transport = transports().at("inproc").make({.ranks = 3, .planes = 2});
+    std::atomic<int> slices{0};
+    std::atomic<int> other_lane{0};
+    std::vector<std::vector<Element>> got(3);
+    run_ranks(3, [&](std::uint32_t r) {
+        const auto endpoint = transport->open(r);
+        Communicator comm(*endpoint, {.patience = 20s, .on_slice = [&](const SliceEvent& e) {
+                                          if (++slices == 20) transport->kill_lane(0, 1, 0);
+                                          other_lane += e.lane == 1;
+                                      }});
+        const PreparedPlan prepared(plan, r);
+        RankMemory memory(plan, b, r);
+        memory.fill(inputs[r]);
+        const Status s = comm.run(prepared, {.buffers = memory.buffers(), .count = job.count});
+        if (!s) throw std::runtime_error(to_string(s.error()));
+        got[r] = memory.output();
+    });
+    CHECK(got == want);
+    CHECK(other_lane.load() > 0);
+}
+
+TEST_CASE("when every lane to a peer is dead the error says so", "[unit]") {
+    const auto transport = transports().at("inproc").make({.ranks = 2, .planes = 2});
+    transport->kill_lane(0, 1, 0);
+    transport->kill_lane(0, 1, 1);
+    const auto status = on_every_rank(
+        *transport, 2, {.patience = 5s, .on_slice = {}},
+        [](Communicator& comm, std::uint32_t) { return run_floats(comm, ring_plan(2), 1000); });
+    for (const Status& s : status) {
+        REQUIRE_FALSE(s.ok());
+        CHECK_THAT(to_string(s.error()), Catch::Contains("every lane to the peer is dead"));
+    }
+}
+
+}  // namespace
+}  // namespace weft::live
