@@ -1,5 +1,6 @@
 // weft check: prove that an algorithm computes its collective.
 #include <fmt/format.h>
+#include <map>
 #include <memory>
 
 #include "collectives/algorithms/algorithm.hpp"
@@ -14,6 +15,7 @@ block, and in which order it reduces.
 
   weft check allreduce --algorithm ring --ranks 16
   weft check allreduce --algorithm hierarchical --ranks 64 --per-host 8
+  weft check alltoall --ranks 4 --edges --size 1MiB    bytes that each rank sends each other
   weft check --all                            every algorithm at several sizes
   weft check --list                           algorithms, their steps and bytes, their papers)";
 
@@ -24,6 +26,8 @@ struct Options {
     std::uint32_t per_host = 0;
     std::uint32_t channels = 0;
     std::uint32_t root = 0;
+    std::string size = "1GiB";
+    bool edges = false;
     bool all = false;
     bool list = false;
 };
@@ -51,6 +55,19 @@ GroupShape shape_from(std::uint32_t ranks, std::uint32_t per_host) {
     return s;
 }
 
+using EdgeBytes = std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t>;
+
+EdgeBytes edge_bytes(const PlanTemplate& p, const Binding& b) {
+    EdgeBytes out;
+    for (std::uint32_t rank = 0; rank < p.n; ++rank)
+        for (std::size_t c = 0; c < p.channels.size(); ++c)
+            for (std::size_t s = 0; s < p.channels[c].stages.size(); ++s)
+                for (std::uint32_t e = 0; e < edge_count(p, c, s, rank); ++e)
+                    out[{rank, edge_at(p, c, s, rank, e).dst}] +=
+                        edge_elements(p, b, c, s, rank, e) * b.element_size;
+    return out;
+}
+
 int check_one(const Options& o) {
     const Collective collective = parse_collective(o.collective);
     const GroupShape shape = shape_from(o.ranks, o.per_host);
@@ -60,28 +77,30 @@ int check_one(const Options& o) {
     const auto& row = find_algorithm(collective, o.algorithm);
     const PlanTemplate p = build_plan(collective, o.algorithm, shape, params);
     const CheckReport r = check_plan(p);
-    fmt::print("{} over {} ranks, {} a host, {} channels\n", p.algorithm, p.n, shape.per_host,
-               p.channels.size());
+    if (!o.edges)
+        fmt::print("{} over {} ranks, {} a host, {} channels\n", p.algorithm, p.n, shape.per_host,
+                   p.channels.size());
     if (!r.ok) {
         fmt::print("REJECTED: {}\n", r.problem);
         return 1;
     }
-    std::uint64_t most = 0;
-    const Binding b = bind_total(p, Bytes{std::int64_t{1} << 30}, 4);
-    for (std::uint32_t rank = 0; rank < p.n; ++rank) {
-        std::uint64_t sum = 0;
-        for (std::size_t c = 0; c < p.channels.size(); ++c)
-            for (std::size_t s = 0; s < p.channels[c].stages.size(); ++s)
-                for (std::uint32_t e = 0; e < edge_count(p, c, s, rank); ++e)
-                    sum += edge_elements(p, b, c, s, rank, e);
-        most = std::max(most, sum);
+    const Binding b = bind_total(p, parse_bytes(o.size), 4);
+    const EdgeBytes edges = edge_bytes(p, b);
+    if (o.edges) {
+        fmt::print("steps {}\n", r.steps);
+        for (const auto& [edge, bytes] : edges)
+            fmt::print("{} {} {}\n", edge.first, edge.second, bytes);
+        return 0;
     }
+    std::map<std::uint32_t, std::uint64_t> sent;
+    std::uint64_t most = 0;
+    for (const auto& [edge, bytes] : edges) most = std::max(most, sent[edge.first] += bytes);
     const double size = static_cast<double>(total_size(p, b).count());
     fmt::print("proved: every output is the collective's{}, no cycle of waits, {} transfers\n",
                p.in_place_ok ? " (in place too)" : "", r.transfers);
     fmt::print("steps:  {}    (textbook: {})\n", r.steps, row.make.steps);
     fmt::print("bytes:  {:.4f} S sent by the busiest rank    (textbook: {})\n",
-               static_cast<double>(most * b.element_size) / size, row.make.bytes);
+               size > 0 ? static_cast<double>(most) / size : 0.0, row.make.bytes);
     const bool reduces =
         collective == Collective::kAllReduce || collective == Collective::kReduceScatter;
     if (reduces && p.n <= 64)
@@ -136,6 +155,8 @@ void add_check(CLI::App& app, std::function<int()>& run) {
     cmd->add_option("--channels", o->channels, "default: the algorithm's own choice")
         ->check(CLI::Range(1, 64));
     cmd->add_option("--root", o->root, "root of broadcast and send/recv");
+    cmd->add_option("--size", o->size, "nccl-tests size for bytes, elements of 4 B");
+    cmd->add_flag("--edges", o->edges, "print steps, then source, destination and bytes");
     cmd->add_flag("--all", o->all, "prove every algorithm at several sizes");
     cmd->add_flag("--list", o->list, "list the algorithms");
     cmd->callback([o, &run] {
