@@ -18,15 +18,14 @@ constexpr std::array<ProtocolCosts, 3> kProtocols{{
 constexpr std::int64_t kNicPerMille = 970;
 constexpr std::int64_t kScaleUpPerMille = 824;
 
+}  // namespace
+
 SimDuration inflated(SimDuration flow, std::int64_t per_mille) {
     return SimDuration{static_cast<std::int64_t>(Int128{flow.ps()} * per_mille / 1000)};
 }
 
-}  // namespace
-
 EndpointPrice endpoint_price(EndpointModel model, const flow::Fill& fill, SimDuration flow) {
-    if (model == EndpointModel::kIdeal)
-        return {.protocol = "", .before_bytes = fill.latency, .steps = {}};
+    if (model == EndpointModel::kIdeal) return {};
     EndpointPrice best;
     SimDuration best_total;
     for (const ProtocolCosts& p : kProtocols) {
@@ -34,7 +33,7 @@ EndpointPrice endpoint_price(EndpointModel model, const flow::Fill& fill, SimDur
         const SimDuration before = p.base + steps.of(fill);
         const SimDuration total = before + inflated(flow, p.overhead_per_mille);
         if (best.protocol[0] != '\0' && total >= best_total) continue;
-        best = {p.name, before, steps, p.overhead_per_mille};
+        best = {p.name, p.base, steps, p.overhead_per_mille};
         best_total = total;
     }
     return best;

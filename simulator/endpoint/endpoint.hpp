@@ -28,7 +28,7 @@ struct ProtocolCosts {
 /// What one launch costs.
 struct EndpointPrice {
     const char* protocol = "";
-    SimDuration before_bytes;  // launch and fill
+    SimDuration launch;
     flow::StepCosts steps;
     std::int64_t overhead_per_mille = 1000;
 };
@@ -36,6 +36,9 @@ struct EndpointPrice {
 /// The price of a collective whose bytes alone take `flow`.
 [[nodiscard]] EndpointPrice endpoint_price(EndpointModel model, const flow::Fill& fill,
                                            SimDuration flow);
+
+/// A time of bytes with a protocol's overhead.
+[[nodiscard]] SimDuration inflated(SimDuration flow, std::int64_t overhead_per_mille);
 
 /// What a link carries of its nominal rate.
 [[nodiscard]] Bandwidth usable_rate(EndpointModel model, LinkKind kind, Bandwidth nominal);

@@ -106,7 +106,9 @@ void Machine::begin(GroupRef ref) {
     const Int128 flow_ps = Int128{e.flow_ps_per_gib} * size.count() / (Int128{1} << 30);
     g.price = endpoint_price(in_.scenario->endpoint, e.fill,
                              SimDuration{static_cast<std::int64_t>(flow_ps)});
-    events_.push({now_ + g.price.before_bytes, EventKind::kBytesBegin, ref.set, ref.id});
+    const flow::Traffic::Margin m = traffic(ref)->margin(size, lane_epoch(), g.price.steps);
+    g.after = inflated(m.after, g.price.overhead_per_mille);
+    events_.push({now_ + g.price.launch + m.before, EventKind::kBytesBegin, ref.set, ref.id});
 }
 
 void Machine::begin_bytes(GroupRef ref) {
@@ -123,11 +125,7 @@ void Machine::end_stream(flow::ClassId stream) {
     const GroupRef ref = group_of_stream_[stream];
     Group& g = group(ref);
     if (--g.streams_left > 0) return;
-    const Bytes size = in_.workload->exchanges[g.exchange].size;
-    const SimDuration drain = traffic(ref)->drain(size, lane_epoch(), g.price.steps);
-    const auto inflated = Int128{drain.ps()} * g.price.overhead_per_mille / 1000;
-    events_.push({now_ + SimDuration{static_cast<std::int64_t>(inflated)}, EventKind::kGroupEnds,
-                  ref.set, ref.id});
+    events_.push({now_ + g.after, EventKind::kGroupEnds, ref.set, ref.id});
 }
 
 void Machine::end_group(GroupRef ref) {

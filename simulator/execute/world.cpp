@@ -158,9 +158,8 @@ SimDuration World::predict(const Exchange& e, const flow::Traffic& t) const {
     const Int128 flow = Int128{epoch.flow_ps_per_gib} * e.size.count() / (Int128{1} << 30);
     const SimDuration bytes{static_cast<std::int64_t>(flow)};
     const EndpointPrice price = endpoint_price(scenario_->endpoint, epoch.fill, bytes);
-    const Int128 wire =
-        Int128{(bytes + t.drain(e.size, 0, price.steps)).ps()} * price.overhead_per_mille;
-    return price.before_bytes + SimDuration{static_cast<std::int64_t>(wire / 1000)};
+    const flow::Traffic::Margin m = t.margin(e.size, 0, price.steps);
+    return price.launch + m.before + inflated(bytes + m.after, price.overhead_per_mille);
 }
 
 const flow::Traffic& World::candidate(std::size_t set, std::uint32_t shape, const Variant& v) {

@@ -31,6 +31,7 @@ std::uint64_t fingerprint(const Traffic& t) {
         for (const PhaseSpan& s : e.spans) {
             h = mix64(h, static_cast<std::uint64_t>(s.own_ps_per_gib));
             h = mix64(h, static_cast<std::uint64_t>(s.outside_ps_per_gib));
+            h = mix64(h, static_cast<std::uint64_t>(s.outside.latency.ps()));
         }
     }
     return h;

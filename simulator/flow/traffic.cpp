@@ -125,6 +125,8 @@ void Traffic::add_channel(std::size_t channel, std::size_t epoch, TrafficScratch
     Fill fill;
     b.connected = true;
     b.phase_units.assign(phases_, 0);
+    e.phase_fill.resize(phases_);
+    std::vector<Fill> phase_fill(phases_);
     const std::size_t first_ring = e.rings.size();
     for (const Stage& stage : plan_->channels[channel].stages) {
         const std::uint32_t phase = phase_of_[stage_index++];
@@ -138,6 +140,7 @@ void Traffic::add_channel(std::size_t channel, std::size_t epoch, TrafficScratch
         };
         const Fill stage_fill = walk_edges(stage, plan_->n, edge);
         fill.add(stage_fill);
+        phase_fill[phase].add(stage_fill);
         b.phase_units[phase] += units;
         const auto* ring = std::get_if<Ring>(&stage.pattern);
         if (ring != nullptr && phases_ > 1 && ring->steps > 0)
@@ -146,6 +149,8 @@ void Traffic::add_channel(std::size_t channel, std::size_t epoch, TrafficScratch
     }
     for (std::size_t r = first_ring; r < e.rings.size(); ++r)
         e.rings[r].phase_units = b.phase_units[e.rings[r].phase];
+    for (std::uint32_t p = 0; p < phases_; ++p)
+        if (phase_fill[p].longer_than(e.phase_fill[p])) e.phase_fill[p] = phase_fill[p];
     if (fill.longer_than(e.fill)) e.fill = fill;
 }
 
@@ -206,10 +211,13 @@ void Traffic::add_spans(std::size_t epoch, const Health& health, const TrafficSc
         most = std::max(most, time_on(health, l, b.link[l]));
     }
     for (const auto& [span, most] : own) {
-        std::int64_t outside = 0;
-        for (std::uint32_t p = 0; p < phases_; ++p)
-            if (p < span.first || p > span.second) outside += alone[p];
-        epochs_[epoch].spans.push_back({.own_ps_per_gib = most, .outside_ps_per_gib = outside});
+        PhaseSpan s{.own_ps_per_gib = most, .outside_ps_per_gib = 0, .outside = {}};
+        for (std::uint32_t p = 0; p < phases_; ++p) {
+            if (p >= span.first && p <= span.second) continue;
+            s.outside_ps_per_gib += alone[p];
+            s.outside.add(epochs_[epoch].phase_fill[p]);
+        }
+        epochs_[epoch].spans.push_back(s);
     }
 }
 
@@ -278,19 +286,22 @@ Cut Traffic::fewest_loops(Bytes size) const {
     return least;
 }
 
-SimDuration Traffic::drain(Bytes size, std::size_t epoch, const StepCosts& costs) const {
+Traffic::Margin Traffic::margin(Bytes size, std::size_t epoch, const StepCosts& costs) const {
     const EpochTraffic& e = epochs_[epoch];
-    if (e.spans.empty()) return {};
+    const Int128 fill = costs.of(e.fill).ps();
+    if (e.spans.empty()) return {.before = costs.of(e.fill), .after = {}};
     const Cut c = fewest_loops(size);
     const auto of_size = [&](std::int64_t per_gib) {
         return ceil_div(Int128{per_gib} * size.count(), Int128{1} << 30);
     };
+    const std::int64_t parts = all_direct_ ? std::int64_t{c.loops} * c.loop_slices : c.loops;
     Int128 end = 0;
     Int128 flow = 0;
     for (const PhaseSpan& s : e.spans) {
         const Int128 own = of_size(s.own_ps_per_gib);
         flow = std::max(flow, own);
-        end = std::max(end, own + ceil_div(of_size(s.outside_ps_per_gib), c.loops));
+        end = std::max(
+            end, own + costs.of(s.outside).ps() + ceil_div(of_size(s.outside_ps_per_gib), parts));
     }
     Int128 loop = 0;
     for (const RingStage& r : e.rings) {
@@ -299,8 +310,12 @@ SimDuration Traffic::drain(Bytes size, std::size_t epoch, const StepCosts& costs
         loop = std::max({loop, ceil_div(bytes, c.loops),
                          repeated + ceil_div(bytes, Int128{c.loops} * c.loop_slices)});
     }
-    end = std::max(end, ceil_div(of_size(e.phases_ps_per_gib), c.loops) + (c.loops - 1) * loop);
-    return SimDuration{static_cast<std::int64_t>(end - flow)};
+    if (!e.rings.empty())
+        end = std::max(
+            end, fill + ceil_div(of_size(e.phases_ps_per_gib), c.loops) + (c.loops - 1) * loop);
+    const Int128 before = std::min(fill, end - flow);
+    return {.before = SimDuration{static_cast<std::int64_t>(before)},
+            .after = SimDuration{static_cast<std::int64_t>(end - flow - before)}};
 }
 
 }  // namespace weft::flow

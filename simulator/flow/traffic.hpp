@@ -25,10 +25,11 @@ struct StreamView {
 };
 
 /// Links that are first used by one phase and last by another: how long the busiest of them carries
-/// bits, and how long the phases outside take, alone.
+/// bits, and how long the phases outside take, alone, and their fill.
 struct PhaseSpan {
     std::int64_t own_ps_per_gib = 0;
     std::int64_t outside_ps_per_gib = 0;
+    Fill outside;
 };
 
 /// A ring stage of a plan with several phases: every slice loop costs its latencies again.
@@ -55,6 +56,7 @@ struct EpochTraffic {
     Fill fill;
     std::vector<PhaseSpan> spans;  // of a plan with several phases, as all below
     std::vector<RingStage> rings;
+    std::vector<Fill> phase_fill;
     std::int64_t phases_ps_per_gib = 0;  // sum of the phases, each alone
     std::int64_t flow_ps_per_gib = 0;    // all phases together, alone on the fabric
 };
@@ -111,9 +113,14 @@ class Traffic {
     [[nodiscard]] const PlanTemplate& plan() const { return *plan_; }
     /// Equal plans have equal keys.
     [[nodiscard]] std::uint64_t plan_key() const { return plan_key_; }
-    /// Extra time after the flow: the first and the last slice loop pass the other phases, and
-    /// loops repeat latencies (docs/design/0001, "Time").
-    [[nodiscard]] SimDuration drain(Bytes size, std::size_t epoch, const StepCosts& costs) const;
+    /// Time on top of the launch and the flow.
+    struct Margin {
+        SimDuration before;  // fill
+        SimDuration after;   // drain
+    };
+    /// docs/design/0001, "Time": the first and the last slice loop pass the other phases, and loops
+    /// repeat latencies.
+    [[nodiscard]] Margin margin(Bytes size, std::size_t epoch, const StepCosts& costs) const;
 
   private:
     struct Stored {
