@@ -11,7 +11,7 @@ namespace weft {
 namespace {
 
 constexpr std::size_t kBusiestLinks = 10;
-constexpr std::size_t kSpansPerRank = 4000;
+constexpr std::size_t kSpansPerRank = 16'000;
 constexpr double kHighLoad = 0.9;
 constexpr Int128 kPsPerSecond = 1'000'000'000'000;
 

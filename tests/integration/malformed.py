@@ -23,6 +23,15 @@ INPUTS = {
     "unit.yaml": b"fabric: hpn7\nparameters:\n  port_rate: 200\n",
     "key.yaml": b"fabric: hpn7\nparameters:\n  segmnets: 2\n",
     "none.yaml": b"parameters:\n  segments: 2\n",
+    "short.txt": b"HYBRID_TRANSFORMER all_gpus: 8 model_parallel_NPU_group: 8\n2\na -1 5 ALLRED",
+    "wide.txt": b"HYBRID_TRANSFORMER all_gpus: 8 model_parallel_NPU_group: 16\n1\n"
+                b"a -1 5 NONE 0 5 NONE 0 5 NONE 0 100\n",
+    "huge.txt": b"HYBRID_TRANSFORMER all_gpus: 16384\n1\na -1 5 NONE 0 5 NONE 0 5 NONE 0 100\n",
+    "token.txt": b"MICRO\n1\na -1 5 ALLREDUCES 8 5 NONE 0 5 NONE 0 100\n",
+    "job.yaml": b"workload: j\nworld: 8\nstages:\n  - ops:\n      - {compute: 900}\n",
+    "good.yaml": b"workload: j\nworld: 8\nstages: [{ops: [{compute: 1ms}]}]\n",
+    "chain.yaml": b"workload: j\nworld: 2\ngroups: {PP: {size: 2}}\nstages:\n"
+                  b"  - ops: [{send: 1MiB, group: PP, to: +1}]\n",
     "open.yaml": b"name: lab\nhosts:\n  - {name: a, count: 2, gpus: 1",
 }
 
@@ -57,6 +66,23 @@ CASES = [
     ("fabric {dir}/key.yaml", ["key.yaml:3", "segmnets", "segments"]),
     ("fabric {dir}/none.yaml", ["none.yaml"]),
     ("fabric {dir}/open.yaml", ["open.yaml"]),
+    # traces
+    ("replay", ["trace"]),
+    ("replay {dir}/missing.txt --out {out}", ["missing.txt"]),
+    ("replay {dir}/ --out {out}", ["{dir}", "folder"]),
+    ("replay {dir}/empty.yaml --out {out}", ["empty.yaml", "empty"]),
+    ("replay {dir}/garbage.yaml --out {out}", ["garbage.yaml", "trace format"]),
+    ("replay {dir}/unit.yaml --out {out}", ["unit.yaml", "trace format"]),
+    ("replay {dir}/short.txt --out {out}", ["short.txt:3", "4 columns", "12 columns"]),
+    ("replay {dir}/wide.txt --out {out}", ["wide.txt:1", "larger than the world"]),
+    ("replay {dir}/huge.txt --out {out}", ["16384"]),
+    ("replay {dir}/token.txt --gpus 8 --out {out}", ["token.txt:3", "ALLREDUCES"]),
+    ("replay {dir}/token.txt --out {out}", ["token.txt:3"]),
+    ("replay {dir}/job.yaml --out {out}", ["job.yaml:5", "compute", "900", "unit"]),
+    ("replay {dir}/chain.yaml --out {out}", ["chain.yaml", "rank 0", "rank 1"]),
+    ("replay {dir}/job.yaml --gpus 9 --out {out}", ["job.yaml:2", "world"]),
+    ("replay {dir}/good.yaml --fabric hpm7 --out {out}", ["hpm7"]),
+    ("replay {dir}/good.yaml --endpoint ideel --out {out}", ["ideel", "ideal"]),
     # routes
     ("route --from 0 --to 99999999", ["--to", "99999999"]),
     ("route --from zero --to 1", ["--from", "zero"]),

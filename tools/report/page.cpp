@@ -24,7 +24,8 @@ svg text{font-family:inherit;fill:var(--ink)}
 .big{display:flex;flex-wrap:wrap;gap:12px 34px;margin:6px 0 14px}
 .big div{min-width:110px}.big b{display:block;font-size:25px;font-weight:650;line-height:1.2}
 .big span{color:var(--soft);font-size:13px}
-.key{display:flex;flex-wrap:wrap;gap:4px 18px;margin:10px 0 0;padding:0;list-style:none;font-size:13px}
+.key{display:flex;flex-wrap:wrap;gap:4px 18px;margin:10px 0 0;padding:0;list-style:none;
+ font-size:13px}
 .key i{display:inline-block;width:11px;height:11px;border-radius:2px;margin-right:6px;
  border:1px solid rgba(0,0,0,.12)}
 .limit{margin:14px 0 0;padding:10px 14px;background:#eef6fc;border-left:4px solid var(--mark);

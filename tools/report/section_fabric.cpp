@@ -77,6 +77,7 @@ std::string fabric(const Result& r) {
             return std::pair(a->plane, a->rail) < std::pair(b->plane, b->rail);
         });
         if (!last.empty() && last != row.kind) y += 8;
+        if (row.kind == "access" && row.up) y += 12;  // room for the names of the planes
         last = row.kind;
         std::set<std::int32_t> planes;
         for (const auto* g : groups) planes.insert(g->plane);
@@ -88,6 +89,9 @@ std::string fabric(const Result& r) {
         std::int32_t plane = groups.front()->plane;
         for (const auto* g : groups) {
             if (g->plane != plane) x += gap;
+            if (row.up && row.kind == "access" && g->plane >= 0 &&
+                (x == kLeft || g->plane != plane))
+                body += text(x, y - 3, index_text("plane", g->plane), "start", "soft");
             plane = g->plane;
             body += cell(*g, x, y, w);
             x += w;

@@ -11,7 +11,7 @@ namespace weft::tools::html {
 namespace {
 
 constexpr double kWidth = 1070;
-constexpr double kLeft = 118;
+constexpr double kLeft = 146;
 constexpr double kRow = 13;
 constexpr std::size_t kMaxRanks = 16;
 
@@ -84,7 +84,7 @@ std::string axis(const Window& w, double height) {
         out += fmt::format(R"(<line class="axis" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1:.0f}"/>)",
                            x, height);
         const char* anchor = i == 8 ? "end" : i == 0 ? "start" : "middle";
-        out += text(x, height + 13, to_string(SimDuration{t}), anchor, "soft");
+        out += text(x, height + 13, t == 0 ? "0" : to_string(SimDuration{t}), anchor, "soft");
     }
     return out;
 }
@@ -130,7 +130,7 @@ std::string timeline(const Result& r) {
         r.slowest_rank.valid() && tracks.lower_bound({r.slowest_rank.value(), ""}) != tracks.end()
             ? r.slowest_rank.value()
             : tracks.begin()->first.first;
-    const Window w = enlarged(tracks, rank, 24);
+    const Window w = enlarged(tracks, rank, 16);
     if (w.end > w.begin + 1)
         body += fmt::format("<h3>Enlarged: rank {}, {} from the middle of the step</h3>", rank,
                             to_string(SimDuration{w.end - w.begin})) +

@@ -50,11 +50,14 @@ std::vector<Share> shares_of(const Result& r) {
 }
 
 std::string limit_of(const Result& r) {
-    const std::vector<Share> shares = shares_of(r);
-    const auto most = std::max_element(
-        shares.begin(), shares.end(), [](const auto& a, const auto& b) { return a.time < b.time; });
-    if (most == shares.end() || most->time == SimDuration{0}) return "nothing takes time";
+    std::vector<Share> shares = shares_of(r);
+    std::stable_sort(shares.begin(), shares.end(),
+                     [](const auto& a, const auto& b) { return a.time > b.time; });
+    if (shares.front().time == SimDuration{0}) return "nothing takes time";
+    const auto most = shares.begin();
     std::string text = fmt::format("{} is {:.1f} % of the step", most->name, 100 * most->of_step);
+    if (shares.size() > 1 && shares[1].time > SimDuration{0})
+        text += fmt::format(", then {} with {:.1f} %", shares[1].name, 100 * shares[1].of_step);
     if (most->name == "compute") {
         SimDuration exposed;
         for (const FamilyTime& f : r.families) exposed += f.exposed;

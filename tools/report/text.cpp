@@ -1,4 +1,5 @@
 // The first screen.
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "tools/report/report.hpp"
@@ -32,10 +33,10 @@ void add_families(std::string& out, const Result& r) {
 
 void add_collectives(std::string& out, const Result& r) {
     if (r.collectives.empty()) return;
-    out += fmt::format("\n{:<7}{:<15}{:<20}{:>6}{:>12}{:>11}{:>13}{:>12}\n", "group", "collective",
+    out += fmt::format("\n{:<9}{:<15}{:<20}{:>6}{:>12}{:>11}{:>13}{:>12}\n", "group", "collective",
                        "algorithm", "ranks", "size", "count", "mean time", "busbw GB/s");
     for (const CollectiveSummary& c : r.collectives)
-        out += fmt::format("  {:<5}{:<15}{:<20}{:>6}{:>12}{:>11}{:>13}{:>12.1f}\n", c.family,
+        out += fmt::format("  {:<7}{:<15}{:<20}{:>6}{:>12}{:>11}{:>13}{:>12.1f}\n", c.family,
                            c.kind, c.algorithm, c.group_size, to_string(c.size), c.count,
                            to_string(c.mean_time), c.busbw_gbytes_per_s);
 }
@@ -59,7 +60,11 @@ std::string text_report(const Report& report) {
     add_collectives(out, r);
     add_links(out, r);
     out += "\nlimit: " + limit_of(r) + "\n";
-    for (const std::string& w : r.warnings) out += "warning: " + w + "\n";
+    constexpr std::size_t kWarnings = 3;
+    for (std::size_t i = 0; i < std::min(r.warnings.size(), kWarnings); ++i)
+        out += "warning: " + r.warnings[i] + "\n";
+    if (r.warnings.size() > kWarnings)
+        out += fmt::format("{} more warnings are in the report\n", r.warnings.size() - kWarnings);
     out += "trust: " + report.trust + "\n";
     return out;
 }

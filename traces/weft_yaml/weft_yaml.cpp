@@ -1,9 +1,11 @@
 #include "traces/weft_yaml/weft_yaml.hpp"
 
+#include <array>
 #include <charconv>
 #include <fmt/format.h>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "topology/io/document.hpp"
 #include "traces/program_builder.hpp"
@@ -145,8 +147,10 @@ class Reader {
             for (const ConfigNode* n : one_or_many(s, "ranks", *ranks, "ranks: 0-31"))
                 place_ranks(s, *n, index);
         Scope scope{ProgramBuilder(printable(name)), {}, {}, -1};
-        read_ops(s, scope, 0);
+        std::set<std::string> ids;
+        const std::vector<Item> items = read_ops(s, ids);
         s.finish();
+        expand(items, scope, 0);
         w_.programs.push_back(scope.out.take());
     }
 
@@ -173,29 +177,35 @@ class Reader {
         }
     }
 
-    void read_ops(MapReader& m, Scope& scope, int depth) {
+    /// The text is read once; repeats are unrolled from this.
+    struct Item {
+        int repeat = 0;          // 0: an operation
+        std::vector<Item> body;  // of a repeat
+        std::variant<ComputeOp, CollectiveOp, P2pOp> what;
+        Phase phase = Phase::kForward;
+        std::string label;
+        bool waits = true;  // later ops wait for it
+        std::string id;
+        std::optional<std::vector<std::string>> after;
+    };
+
+    std::vector<Item> read_ops(MapReader& m, std::set<std::string>& ids) {
         const ConfigNode& list = m.at("ops", fmt::format("[{}]", kOpExample));
-        std::vector<MapReader> ops = m.maps("ops");
-        if (ops.empty()) m.reject(list, "ops", "no operation", "a list of operations", kOpExample);
-        for (MapReader& op : ops) read_op(op, scope, depth);
+        std::vector<Item> items;
+        for (MapReader& op : m.maps("ops")) items.push_back(read_op(op, ids));
+        if (items.empty())
+            m.reject(list, "ops", "no operation", "a list of operations", kOpExample);
+        return items;
     }
 
-    void read_op(MapReader& m, Scope& scope, int depth) {
+    Item read_op(MapReader& m, std::set<std::string>& ids) {
+        Item item;
         if (m.has("repeat")) {
-            const int times = m.count("repeat", 1, kMaxRepeat, "8");
-            for (int i = 0; i < times; ++i) {
-                if (depth == 0) scope.microbatch = i;
-                MapReader body = m;
-                read_ops(body, scope, depth + 1);
-            }
-            if (depth == 0) scope.microbatch = -1;
-            static_cast<void>(m.find("ops"));  // read above, by copies of m
+            item.repeat = m.count("repeat", 1, kMaxRepeat, "8");
+            item.body = read_ops(m, ids);
             m.finish();
-            return;
+            return item;
         }
-        if (++expanded_ > kMaxExpanded)
-            m.reject(root_, "stages", "more operations",
-                     fmt::format("at most {} after repeats", kMaxExpanded), "repeat: 8");
         static constexpr std::array<const char*, 4> kKinds{"compute", "collective", "send", "recv"};
         int kinds = 0;
         for (const char* kind : kKinds) kinds += m.has(kind) ? 1 : 0;
@@ -206,18 +216,52 @@ class Reader {
                                .found = kinds == 0 ? "none of them" : "several of them",
                                .expected = "one of compute, collective, send, recv, repeat",
                                .example = kOpExample});
-        const bool is_send = m.has("send");
-        auto what = read_what(m);
-        const auto phase = static_cast<Phase>(m.choice_or("phase", kPhases, 0));
-        const std::string label = m.has("label") ? m.text("label", "attention") : label_of(m);
-        Ops after = scope.now;
-        if (const ConfigNode* names = m.find("after")) after = ops_named(m, *names, scope);
-        const bool waits = !flag_at(m, "async") && !is_send;
-        scope.out.at(printable(label), scope.microbatch, phase);
-        const std::uint32_t op = scope.out.add(what, std::move(after));
-        if (waits) scope.now = Ops{op};
-        if (m.has("id")) scope.ids[m.text("id", "grads")] = op;
+        item.what = read_what(m);
+        item.phase = static_cast<Phase>(m.choice_or("phase", kPhases, 0));
+        item.label = printable(m.has("label") ? m.text("label", "attention") : label_of(m));
+        if (const ConfigNode* names = m.find("after")) {
+            item.after.emplace();
+            for (const ConfigNode* n : one_or_many(m, "after", *names, "after: [grads]")) {
+                if (ids.count(n->scalar) == 0)
+                    m.reject(*n, "after", n->scalar, "the id of an earlier op of this stage",
+                             "id: grads");
+                item.after->push_back(n->scalar);
+            }
+        }
+        item.waits = !flag_at(m, "async") && !m.has("send");
+        if (m.has("id")) ids.insert(item.id = m.text("id", "grads"));
         m.finish();
+        return item;
+    }
+
+    void expand(const std::vector<Item>& items, Scope& scope, int depth) {
+        for (const Item& item : items) {
+            for (int i = 0; i < item.repeat; ++i) {
+                if (depth == 0) scope.microbatch = i;
+                expand(item.body, scope, depth + 1);
+            }
+            if (depth == 0) scope.microbatch = -1;
+            if (item.repeat == 0) add(item, scope);
+        }
+    }
+
+    void add(const Item& item, Scope& scope) {
+        if (++expanded_ > kMaxExpanded)
+            throw ConfigError({.file = file_,
+                               .line = root_.line,
+                               .key = "stages",
+                               .found = "more operations",
+                               .expected = fmt::format("at most {} after repeats", kMaxExpanded),
+                               .example = "repeat: 8"});
+        Ops after = scope.now;
+        if (item.after) {
+            after.clear();
+            for (const std::string& id : *item.after) after.push_back(scope.ids.at(id));
+        }
+        scope.out.at(item.label, scope.microbatch, item.phase);
+        const std::uint32_t op = scope.out.add(item.what, std::move(after));
+        if (item.waits) scope.now = Ops{op};
+        if (!item.id.empty()) scope.ids[item.id] = op;
     }
 
     std::string label_of(MapReader& m) {
@@ -258,18 +302,6 @@ class Reader {
             *m.find("group"), "group", name,
             known.empty() ? "a group, and `groups` defines none" : "one of " + suggest(name, known),
             "groups: {TP: {size: 8}}");
-    }
-
-    Ops ops_named(MapReader& m, const ConfigNode& names, const Scope& scope) {
-        Ops ops;
-        for (const ConfigNode* n : one_or_many(m, "after", names, "after: [grads]")) {
-            const auto found = scope.ids.find(n->scalar);
-            if (found == scope.ids.end())
-                m.reject(*n, "after", n->scalar, "the id of an earlier op of this stage",
-                         "id: grads");
-            ops.push_back(found->second);
-        }
-        return ops;
     }
 
     void read_assumptions(MapReader& m) {

@@ -1,0 +1,198 @@
+// weft replay: the main job. A trace on a fabric: how long a step takes, and where the time goes.
+#include <chrono>
+#include <fmt/format.h>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "base/result.hpp"
+#include "simulator/scenario.hpp"
+#include "tools/commands.hpp"
+#include "tools/report/report.hpp"
+#include "topology/io/yaml.hpp"
+#include "traces/load.hpp"
+
+namespace weft::tools {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kHelp = R"(Replay a training step on a fabric: its time, and where it goes.
+
+  weft replay traces/samples/gpt_7b_64gpu.txt --fabric hpn7
+  weft replay job.txt --fabric hpn7 --gpus 128           wider data parallelism, same work a rank
+  weft replay job.txt --fabric hpn7:mode=single-plane    what the second plane is worth
+  weft replay job.txt --fabric dcn+ --library nccl-static
+  weft replay my-job.yaml --fabric my-cluster.yaml --out my-run
+
+TRACE is a SimAI / AICB workload file or Weft's own YAML; traces/README.md says what each holds and
+what is assumed where it is silent. Prints the first screen and writes to --out:
+  report.html    everything in one page, no network needed
+  timeline.json  every operation of some ranks; open it in Perfetto (ui.perfetto.dev)
+  result.json    all numbers; equal inputs give equal bytes
+  run.json       how, where and how fast this run was made)";
+
+struct Options {
+    std::string trace;
+    std::string fabric = "hpn7";
+    std::uint32_t gpus = 0;
+    std::string library = "weft";
+    std::uint32_t qps = 0;
+    std::string network = "flow";
+    std::string endpoint = "calibrated";
+    bool no_symmetry = false;
+    std::uint64_t seed = 1;
+    std::string out = "weft-out";
+    bool json = false;
+};
+
+template <class T>
+T pick(const std::string& flag, const std::string& found,
+       const std::vector<std::pair<std::string, T>>& values) {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : values) {
+        if (name == found) return value;
+        names.push_back(name);
+    }
+    throw ConfigError({.file = {},
+                       .line = 0,
+                       .key = flag,
+                       .found = printable(found),
+                       .expected = "one of " + suggest(found, names),
+                       .example = flag + " " + names.front()});
+}
+
+/// A line on a terminal, from the second second on; written over and removed at the end.
+class ProgressLine {
+  public:
+    [[nodiscard]] ProgressSink sink() {
+        if (isatty(STDERR_FILENO) == 0) return {};
+        return [this](double fraction, const std::string& what) {
+            const auto now = Clock::now();
+            if (now - start_ < std::chrono::seconds(1)) return;
+            if (shown_ && now - last_ < std::chrono::milliseconds(100)) return;
+            last_ = now;
+            shown_ = true;
+            fmt::print(stderr, "\r\033[K{:3.0f} %  {}", 100 * fraction, what);
+            std::fflush(stderr);
+        };
+    }
+    ~ProgressLine() {
+        if (shown_) fmt::print(stderr, "\r\033[K");
+    }
+
+  private:
+    Clock::time_point start_ = Clock::now();
+    Clock::time_point last_ = start_;
+    bool shown_ = false;
+};
+
+Scenario scenario_of(const Options& o, const Fabric& fabric, const Workload& workload) {
+    Scenario s;
+    s.fabric = &fabric;
+    s.workload = &workload;
+    s.placement = packed_placement(fabric, workload.world);
+    s.library.name = pick<std::string>("--library", o.library,
+                                       {{"weft", "weft"}, {"nccl-static", "nccl-static"}});
+    s.library.qps_per_connection = o.qps;
+    s.network =
+        pick<NetworkModel>("--network", o.network,
+                           {{"flow", NetworkModel::kFlow}, {"analytic", NetworkModel::kAnalytic}});
+    s.endpoint = pick<EndpointModel>(
+        "--endpoint", o.endpoint,
+        {{"calibrated", EndpointModel::kCalibrated}, {"ideal", EndpointModel::kIdeal}});
+    s.seed = o.seed;
+    s.symmetry = !o.no_symmetry;
+    return s;
+}
+
+Report report_of(const Options& o, const Scenario& s, const Result& r) {
+    Report report;
+    report.result = &r;
+    report.title = fmt::format("{} on {}", s.workload->name, s.fabric->name());
+    report.subtitle = fmt::format("{} ranks on {} GPUs ({}); library {}, network {}, endpoint {}",
+                                  s.workload->world, s.fabric->gpus().size(),
+                                  s.placement.description, o.library, o.network, o.endpoint);
+    report.trust =
+        o.endpoint == "ideal"
+            ? "endpoint costs are ideal (none), so small collectives come out too fast; compute "
+              "times are the trace's"
+            : "endpoint costs come from published measurements, not from your cluster: expect the "
+              "order of designs to hold, and absolute times of small collectives to differ; "
+              "compute times are the trace's";
+    return report;
+}
+
+std::string command_line() {
+    std::ifstream in("/proc/self/cmdline", std::ios::binary);
+    std::string words((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    for (char& c : words)
+        if (c == '\0') c = ' ';
+    if (!words.empty()) words.pop_back();
+    return words;
+}
+
+std::string run_json(double load_s, double simulate_s) {
+    std::string host(256, '\0');
+    if (gethostname(host.data(), host.size() - 1) != 0) host = "unknown";
+    const nlohmann::json j{{"schema", "weft/run/1"},         {"version", WEFT_VERSION},
+                           {"command_line", command_line()}, {"host", host.c_str()},
+                           {"load_wall_s", load_s},          {"simulate_wall_s", simulate_s}};
+    return j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+int run_replay(const Options& o) {
+    const auto start = Clock::now();
+    LoadOptions load;
+    load.gpus = o.gpus;
+    const Workload workload = load_workload(o.trace, load);
+    const Fabric fabric = load_fabric(o.fabric);
+    const Scenario s = scenario_of(o, fabric, workload);
+    const std::chrono::duration<double> loaded = Clock::now() - start;
+    Result r;
+    {
+        ProgressLine line;
+        r = simulate(s, line.sink());
+    }
+    const std::chrono::duration<double> simulated = Clock::now() - start - loaded;
+    const Report report = report_of(o, s, r);
+    const std::filesystem::path out = o.out;
+    const std::string json = to_json(r);
+    write_atomically(out / "result.json", json);
+    write_atomically(out / "timeline.json", trace_events(r));
+    write_atomically(out / "report.html", html_report(report));
+    write_atomically(out / "run.json", run_json(loaded.count(), simulated.count()));
+    if (o.json) {
+        fmt::print("{}", json);
+    } else {
+        fmt::print("{}", text_report(report));
+        fmt::print("report: {}   timeline: {} (Perfetto)\n", (out / "report.html").string(),
+                   (out / "timeline.json").string());
+    }
+    return 0;
+}
+
+}  // namespace
+
+void add_replay(CLI::App& app, std::function<int()>& run) {
+    CLI::App* sub = app.add_subcommand("replay", kHelp);
+    const auto o = std::make_shared<Options>();
+    sub->add_option("trace", o->trace, "a SimAI / AICB workload file or a Weft workload YAML")
+        ->required();
+    sub->add_option("--fabric", o->fabric, "family, family:key=value,... or a YAML file")
+        ->capture_default_str();
+    sub->add_option("--gpus", o->gpus, "ranks of the job (default: as the trace says)");
+    sub->add_option("--library", o->library, "weft, or nccl-static: what rivals run")
+        ->capture_default_str();
+    sub->add_option("--qps", o->qps, "QPs per connection (0: the library's own default)");
+    sub->add_option("--network", o->network, "flow or analytic")->capture_default_str();
+    sub->add_option("--endpoint", o->endpoint, "calibrated or ideal")->capture_default_str();
+    sub->add_flag("--no-symmetry", o->no_symmetry, "simulate every rank by itself: same answer");
+    sub->add_option("--seed", o->seed, "of hashes and source ports")->capture_default_str();
+    sub->add_option("--out", o->out, "folder for the report and the data")->capture_default_str();
+    sub->add_flag("--json", o->json, "print result.json instead of the first screen");
+    sub->callback([o, &run] { run = [o] { return run_replay(*o); }; });
+}
+
+}  // namespace weft::tools
