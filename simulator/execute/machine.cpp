@@ -132,11 +132,7 @@ void Machine::end_group(GroupRef ref) {
     const Group& g = group(ref);
     const flow::GroupClass& cls = group_class(ref);
     const SimDuration took = now_ - g.start;
-    ExchangeStats& s = stats_[g.exchange][variant(ref)];
-    if (s.count == 0 || took < s.least) s.least = took;
-    s.most = std::max(s.most, took);
-    s.count += cls.count;
-    s.total_ps += Int128{took.ps()} * cls.count;
+    stats_[g.exchange][variant(ref)].add(cls.count, Int128{took.ps()} * cls.count, took, took);
     const SimTime start = g.start;
     if (in_.universe->sets[ref.set].ordered) {
         finish_head(cls.members[0], queue_of_set(ref.set), start);

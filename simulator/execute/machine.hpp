@@ -5,6 +5,7 @@
 // Models: the execution semantics of traces/workload.hpp and "Time" of docs/design/0001. Everything
 // that falls on one instant is applied before rates change. Leaves out: what it means (report.hpp).
 // Cost: O(ops of one rank of each class), times the streams each change touches.
+#include <algorithm>
 #include <queue>
 #include <vector>
 
@@ -28,6 +29,12 @@ struct ExchangeStats {
     Int128 total_ps = 0;  // over all groups
     SimDuration least;
     SimDuration most;
+    void add(std::uint64_t runs, Int128 sum_ps, SimDuration low, SimDuration high) {
+        least = count == 0 ? low : std::min(least, low);
+        most = std::max(most, high);
+        count += runs;
+        total_ps += sum_ps;
+    }
 };
 
 /// Everything a run reads; outlives the machine.

@@ -108,38 +108,38 @@ void Reporter::account() {
     r_.bubble = r_.step_time - busy.length();
 }
 
+/// One row per family, kind, size and algorithm; messages up and down a chain are one row.
 void Reporter::summarise_collectives() {
     const CompiledWorkload& w = world_.workload();
+    using Key = std::tuple<std::string, std::string, Bytes, std::string>;
+    std::map<Key, std::pair<const Exchange*, ExchangeStats>> rows;
     for (std::size_t x = 0; x < w.exchanges.size(); ++x) {
         const Exchange& e = w.exchanges[x];
-        const SetKey& set = w.sets[e.set];
-        const GroupFamily& family = s_.workload->families[set.family];
-        const std::uint32_t n = set.offset == 0 ? family.groups.size : 2;
-        if (e.size.count() == 0 || n == 1) continue;
+        const std::string& family = s_.workload->families[w.sets[e.set].family].name;
+        if (e.size.count() == 0) continue;
         for (std::size_t v = 0; v < machine_.stats()[x].size(); ++v) {
             const ExchangeStats& st = machine_.stats()[x][v];
             if (st.count == 0) continue;
-            CollectiveSummary c;
-            c.family = family.name;
-            c.kind = name_of(e.kind);
-            c.algorithm = world_.algorithm(e.set, v);
-            c.group_size = n;
-            c.size = e.size;
-            c.count = st.count;
-            c.mean_time = SimDuration{static_cast<std::int64_t>(st.total_ps / st.count)};
-            c.min_time = st.least;
-            c.max_time = st.most;
-            const double ps = static_cast<double>(std::max<std::int64_t>(c.mean_time.ps(), 1));
-            c.algbw_gbytes_per_s = static_cast<double>(e.size.count()) * 1000.0 / ps;
-            c.busbw_gbytes_per_s = c.algbw_gbytes_per_s * busbw_factor(e.kind, n);
-            r_.collectives.push_back(std::move(c));
+            auto& row = rows[{family, name_of(e.kind), e.size, world_.algorithm(e.set, v)}];
+            row.first = &e;
+            row.second.add(st.count, st.total_ps, st.least, st.most);
         }
     }
-    std::stable_sort(r_.collectives.begin(), r_.collectives.end(),
-                     [](const CollectiveSummary& a, const CollectiveSummary& b) {
-                         return std::tie(a.family, a.kind, a.size) <
-                                std::tie(b.family, b.kind, b.size);
-                     });
+    for (const auto& [key, row] : rows) {
+        const SetKey& set = w.sets[row.first->set];
+        CollectiveSummary c;
+        std::tie(c.family, c.kind, c.size, c.algorithm) = key;
+        c.group_size = set.offset == 0 ? s_.workload->families[set.family].groups.size : 2;
+        if (c.group_size == 1) continue;
+        c.count = row.second.count;
+        c.mean_time = SimDuration{static_cast<std::int64_t>(row.second.total_ps / c.count)};
+        c.min_time = row.second.least;
+        c.max_time = row.second.most;
+        const double ps = static_cast<double>(std::max<std::int64_t>(c.mean_time.ps(), 1));
+        c.algbw_gbytes_per_s = static_cast<double>(c.size.count()) * 1000.0 / ps;
+        c.busbw_gbytes_per_s = c.algbw_gbytes_per_s * busbw_factor(row.first->kind, c.group_size);
+        r_.collectives.push_back(std::move(c));
+    }
 }
 
 void Reporter::measure_links() {

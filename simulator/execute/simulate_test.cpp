@@ -1,0 +1,221 @@
+#include <catch2/catch.hpp>
+
+#include "base/result.hpp"
+#include "simulator/scenario.hpp"
+#include "topology/fabrics/fabrics.hpp"
+
+namespace weft {
+namespace {
+
+Partition cells(std::uint32_t size, std::uint32_t stride) {
+    return {size, stride, {}, {}};
+}
+
+/// A 1F1B step: TP 2, EP 4 and DP over what is left, in `stages` stages.
+class Step {
+  public:
+    Step(std::uint32_t world, std::uint32_t stages, std::uint32_t microbatches) {
+        const std::uint32_t per_stage = world / stages;
+        w.name = "1F1B";
+        w.world = world;
+        w.families = {{"TP", cells(2, 1)},
+                      {"EP", cells(4, 2)},
+                      {"DP", cells(per_stage / 2, 2)},
+                      {"PP", cells(stages, per_stage)}};
+        for (std::uint32_t r = 0; r < world; ++r) w.program_of.push_back(r / per_stage);
+        for (std::uint32_t s = 0; s < stages; ++s) add_stage(s, stages, microbatches);
+    }
+    Workload w;
+
+  private:
+    /// Waits for the op before; nothing waits for a send (as 1F1B needs, else stages block each
+    /// other).
+    void add(std::variant<ComputeOp, CollectiveOp, P2pOp> what) {
+        std::vector<Op>& ops = w.programs.back().ops;
+        Op op;
+        op.what = std::move(what);
+        if (!ops.empty()) op.after = {last_};
+        const auto* message = std::get_if<P2pOp>(&op.what);
+        if (message == nullptr || !message->send) last_ = static_cast<std::uint32_t>(ops.size());
+        ops.push_back(op);
+    }
+    void layer(std::int64_t compute_us) {
+        add(CollectiveOp{Collective::kAllGather, 0, Bytes{1 << 22}});
+        add(ComputeOp{us(compute_us)});
+        add(CollectiveOp{Collective::kAllToAll, 1, Bytes{1 << 21}});
+        add(CollectiveOp{Collective::kReduceScatter, 0, Bytes{1 << 22}});
+    }
+    void forward(std::uint32_t s, std::uint32_t stages) {
+        if (s > 0) add(P2pOp{false, 3, -1, Bytes{1 << 23}});
+        layer(100);
+        if (s + 1 < stages) add(P2pOp{true, 3, +1, Bytes{1 << 23}});
+    }
+    void backward(std::uint32_t s, std::uint32_t stages) {
+        if (s + 1 < stages) add(P2pOp{false, 3, +1, Bytes{1 << 23}});
+        layer(200);
+        if (s > 0) add(P2pOp{true, 3, -1, Bytes{1 << 23}});
+    }
+    std::uint32_t last_ = 0;
+    void add_stage(std::uint32_t s, std::uint32_t stages, std::uint32_t microbatches) {
+        last_ = 0;
+        w.programs.push_back({"stage " + std::to_string(s), {"layer"}, {}});
+        const std::uint32_t warm = std::min(stages - 1 - s, microbatches);
+        for (std::uint32_t m = 0; m < warm; ++m) forward(s, stages);
+        for (std::uint32_t m = warm; m < microbatches; ++m) {
+            forward(s, stages);
+            backward(s, stages);
+        }
+        for (std::uint32_t m = 0; m < warm; ++m) backward(s, stages);
+        add(CollectiveOp{Collective::kAllReduce, 2, Bytes{1 << 26}});
+    }
+};
+
+Workload single(Collective kind, Bytes size, std::uint32_t ranks) {
+    Workload w;
+    w.name = "one";
+    w.world = ranks;
+    w.has_compute = false;
+    w.program_of.assign(ranks, 0);
+    w.families = {{"world", cells(ranks, 1)}};
+    Op op;
+    op.what = CollectiveOp{kind, 0, size};
+    w.programs = {{"all", {""}, {op}}};
+    return w;
+}
+
+Scenario scenario(const Fabric& f, const Workload& w) {
+    Scenario s;
+    s.fabric = &f;
+    s.workload = &w;
+    s.placement = packed_placement(f, w.world);
+    return s;
+}
+
+/// The same bytes of result with every rank by itself.
+void check_symmetry(Scenario s) {
+    s.symmetry = true;
+    const std::string quotient = to_json(simulate(s));
+    s.symmetry = false;
+    CHECK(to_json(simulate(s)) == quotient);
+}
+
+TEST_CASE("a pipelined step has the same bytes of result without symmetry", "[property]") {
+    const Fabric small = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=3");
+    const Step step(32, 4, 4);  // stages straddle the segments
+    Scenario s = scenario(small, step.w);
+    SECTION("weft") {
+        check_symmetry(s);
+    }
+    SECTION("ideal endpoint") {
+        s.endpoint = EndpointModel::kIdeal;
+        check_symmetry(s);
+    }
+    SECTION("nccl-static") {
+        s.library.name = "nccl-static";
+        check_symmetry(s);
+    }
+    SECTION("analytic") {
+        s.network = NetworkModel::kAnalytic;
+        check_symmetry(s);
+    }
+    SECTION("a slow link") {
+        s.failures = {{SimTime{}, small.nics()[3].ports[0], true, Bandwidth{50'000'000'000}, {}}};
+        check_symmetry(s);
+    }
+    SECTION("a port lost in mid-run") {
+        s.failures = {{SimTime{} + ms(2), small.nics()[5].ports[1], true, Bandwidth{0}, us(300)}};
+        check_symmetry(s);
+    }
+}
+
+TEST_CASE("64 ranks of a pipelined step have the same bytes without symmetry", "[slow]") {
+    const Fabric f = make_fabric("hpn7");
+    const Step step(64, 4, 8);
+    check_symmetry(scenario(f, step.w));
+}
+
+TEST_CASE("9216 ranks of a pipelined step are few classes", "[slow]") {
+    const Fabric f = make_fabric("hpn7");
+    const Step step(9216, 12, 24);
+    const Result r = simulate(scenario(f, step.w));
+    CHECK(r.step_time >= r.lower_bound);
+    CHECK(r.bubble > SimDuration{});
+}
+
+TEST_CASE("simulations do not disturb each other", "[unit]") {
+    const Fabric f = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=2");
+    const Workload a = single(Collective::kAllReduce, Bytes{1 << 24}, 32);
+    const Step b(32, 2, 2);
+    const std::string first = to_json(simulate(scenario(f, a)));
+    const std::string other = to_json(simulate(scenario(f, b.w)));
+    CHECK(to_json(simulate(scenario(f, a))) == first);
+    CHECK(to_json(simulate(scenario(f, b.w))) == other);
+}
+
+TEST_CASE("a collective of no bytes or one rank takes no time", "[unit]") {
+    const Fabric f = make_fabric("scale-up");
+    const Workload none = single(Collective::kAllReduce, Bytes{0}, 8);
+    CHECK(simulate(scenario(f, none)).step_time == SimDuration{});
+    const Workload alone = single(Collective::kAllReduce, Bytes{1 << 20}, 1);
+    CHECK(simulate(scenario(f, alone)).step_time == SimDuration{});
+}
+
+TEST_CASE("a ring all-reduce moves 2(n-1)/n of its bytes over every link", "[property]") {
+    for (const std::uint32_t n : {2U, 3U, 7U, 8U}) {
+        const Fabric f = make_fabric("scale-up");
+        const Workload w = single(Collective::kAllReduce, Bytes{n * 8000}, n);
+        Scenario s = scenario(f, w);
+        s.library.algorithm = "ring";
+        s.library.channels = 1;
+        s.endpoint = EndpointModel::kIdeal;
+        const Result r = simulate(s);
+        CHECK(r.busiest_links.size() == std::min<std::size_t>(2 * n, 10));
+        for (const LinkUse& l : r.busiest_links) CHECK(l.carried == Bytes{2 * (n - 1) * 8000});
+        CHECK(r.step_time >= r.lower_bound);
+    }
+}
+
+TEST_CASE("analytic is never faster than flow", "[property]") {
+    const Fabric f = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=3");
+    const Step step(32, 4, 4);
+    Scenario s = scenario(f, step.w);
+    const SimDuration flow = simulate(s).step_time;
+    s.network = NetworkModel::kAnalytic;
+    CHECK(simulate(s).step_time >= flow);
+}
+
+TEST_CASE("the parts of a step add up on the slowest rank", "[property]") {
+    const Fabric f = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=3");
+    const Step step(32, 4, 4);
+    const Result r = simulate(scenario(f, step.w));
+    SimDuration parts = r.compute + r.bubble;
+    for (const FamilyTime& t : r.families) parts += t.exposed;
+    CHECK(r.step_time <= parts);  // more where sends overlap with other communication
+    for (const FamilyTime& t : r.families) CHECK(t.exposed + r.compute + r.bubble <= r.step_time);
+}
+
+TEST_CASE("cutting a GPU off is one clear line", "[unit]") {
+    const Fabric f = make_fabric_from_text("hpn7:segments=1,hosts_per_segment=2");
+    const Workload w = single(Collective::kAllReduce, Bytes{1 << 26}, 16);
+    Scenario s = scenario(f, w);
+    for (const LinkId port : f.nics()[0].ports)
+        s.failures.push_back({SimTime{} + us(100), port, true, Bandwidth{0}, {}});
+    try {
+        (void)simulate(s);
+        FAIL("nothing was thrown");
+    } catch (const ConfigError& e) {
+        CHECK(e.complaint().found.find("waits for ever") != std::string::npos);
+        CHECK(e.complaint().expected.find("healthy path") != std::string::npos);
+    }
+}
+
+TEST_CASE("an unknown library is named with its neighbours", "[unit]") {
+    const Fabric f = make_fabric("scale-up");
+    const Workload w = single(Collective::kAllReduce, Bytes{1 << 20}, 8);
+    Scenario s = scenario(f, w);
+    s.library.name = "nccl-statik";
+    CHECK_THROWS_AS(simulate(s), ConfigError);
+}
+
+}  // namespace
+}  // namespace weft
