@@ -11,12 +11,7 @@ void add_sim(CLI::App& app, std::function<int()>& run);
 
 const std::vector<AddCommand>& commands() {
     static const std::vector<AddCommand> rows{
-        add_bench,
-        add_check,
-        add_fabric,
-        add_replay,
-        add_route,
-        add_sim,
+        add_bench, add_check, add_fabric, add_replay, add_route, add_sim,
     };
     return rows;
 }
