@@ -182,10 +182,12 @@ void add_replay(CLI::App& app, std::function<int()>& run) {
         ->required();
     sub->add_option("--fabric", o->fabric, "family, family:key=value,... or a YAML file")
         ->capture_default_str();
-    sub->add_option("--gpus", o->gpus, "ranks of the job (default: as the trace says)");
+    sub->add_option("--gpus", o->gpus, "ranks of the job (default: as the trace says)")
+        ->check(in_range(1, 1 << 20));
     sub->add_option("--library", o->library, "weft, or nccl-static: what rivals run")
         ->capture_default_str();
-    sub->add_option("--qps", o->qps, "QPs per connection (0: the library's own default)");
+    sub->add_option("--qps", o->qps, "QPs per connection (0: the library's own default)")
+        ->check(in_range(0, 1024));
     sub->add_option("--network", o->network, "flow or analytic")->capture_default_str();
     sub->add_option("--endpoint", o->endpoint, "calibrated or ideal")->capture_default_str();
     sub->add_flag("--no-symmetry", o->no_symmetry, "simulate every rank by itself: same answer");

@@ -171,9 +171,13 @@ void add_route(CLI::App& app, std::function<int()>& run) {
     sub->add_option("--set", o->set, "a parameter of the fabric, key=value; may be repeated");
     sub->add_option("--from", o->from, "GPU to start at")->required();
     sub->add_option("--to", o->to, "GPU to arrive at")->required();
-    sub->add_option("--rail", o->rail, "rail to use where both GPUs own a NIC on it");
-    sub->add_option("--paths", o->paths, "disjoint paths for each NIC port")->capture_default_str();
-    sub->add_option("--qps", o->qps, "print hashed QPs instead of disjoint paths");
+    sub->add_option("--rail", o->rail, "rail to use where both GPUs own a NIC on it")
+        ->check(in_range(0, 1023));
+    sub->add_option("--paths", o->paths, "disjoint paths for each NIC port")
+        ->check(in_range(1, 1024))
+        ->capture_default_str();
+    sub->add_option("--qps", o->qps, "print hashed QPs instead of disjoint paths")
+        ->check(in_range(1, 1024));
     sub->add_option("--seed", o->seed, "of the hash and the source ports")->capture_default_str();
     sub->add_option("--hash", o->hash, "hash seeds of switches: same, per-tier, per-switch")
         ->capture_default_str();

@@ -210,17 +210,21 @@ void add_sim(CLI::App& app, std::function<int()>& run) {
     CLI::App* sub = app.add_subcommand("sim", kHelp);
     sub->add_option("collective", o->collective, "allreduce, alltoall, ...")->required();
     sub->add_option("--size", o->size, "nccl-tests total, with a unit: 1GiB")->required();
-    sub->add_option("--gpus", o->gpus, "ranks, one a GPU (default: all of the fabric)");
+    sub->add_option("--gpus", o->gpus, "ranks, one a GPU (default: all of the fabric)")
+        ->check(in_range(1, 1 << 20));
     sub->add_option("--fabric", o->fabric, "family[:key=value,...] or a YAML file")
         ->capture_default_str();
     sub->add_option("--algorithm", o->algorithm, "default: the cheapest");
     sub->add_option("--library", o->library, "weft, or nccl-static: what rivals run")
         ->capture_default_str();
-    sub->add_option("--qps", o->qps, "QPs per connection (0: the library's own default)");
-    sub->add_option("--channels", o->channels, "channels (0: the algorithm's own default)");
+    sub->add_option("--qps", o->qps, "QPs per connection (0: the library's own default)")
+        ->check(in_range(0, 1024));
+    sub->add_option("--channels", o->channels, "channels (0: the algorithm's own default)")
+        ->check(in_range(0, 1024));
     sub->add_option("--network", o->network, "flow or analytic")->capture_default_str();
     sub->add_option("--endpoint", o->endpoint, "calibrated or ideal")->capture_default_str();
-    sub->add_option("--segments", o->segments, "split the ranks evenly over so many segments");
+    sub->add_option("--segments", o->segments, "split the ranks evenly over so many segments")
+        ->check(in_range(1, 1 << 16));
     sub->add_option("--fail", o->fail, "LINK@TIME: both directions of a link go down");
     sub->add_option("--convergence", o->convergence, "until routing has left a failed link")
         ->capture_default_str();

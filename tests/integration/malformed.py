@@ -2,7 +2,7 @@
 """Whatever a user gets wrong is one clear line on stderr, exit 2, and no file.
 
 Each case is a command line and the words that its message must hold. {dir} is a folder with the
-inputs of INPUTS, {out} a folder that must not come to exist.
+inputs of INPUTS and TRACES, {out} a folder that must not come to exist.
 """
 import os
 import pathlib
@@ -33,6 +33,18 @@ INPUTS = {
     "chain.yaml": b"workload: j\nworld: 2\ngroups: {PP: {size: 2}}\nstages:\n"
                   b"  - ops: [{send: 1MiB, group: PP, to: +1}]\n",
     "open.yaml": b"name: lab\nhosts:\n  - {name: a, count: 2, gpus: 1",
+}
+
+HEADER = ("HYBRID_TRANSFORMER_FWD_IN_BCKWD model_parallel_NPU_group: 8 ep: 1 pp: 1 vpp: 1 ga: 1 "
+          "all_gpus: 64 checkpoints: 0 checkpoint_initiates: 0 pp_comm: 0\n")
+LAYER = "mlp -1 500 ALLGATHER 64 700 NONE 0 900 NONE 0 100\n"
+
+TRACES = {
+    "good.txt": HEADER + "1\n" + LAYER,
+    "cut.txt": HEADER + "3\n" + LAYER + LAYER[:20],
+    "nan.txt": HEADER + "1\n" + LAYER.replace("500", "nan"),
+    "minus.txt": HEADER + "1\n" + LAYER.replace(" 64 ", " -64 "),
+    "large.txt": HEADER + "1\n" + LAYER.replace(" 64 ", " 99999999999999999999 "),
 }
 
 CASES = [
@@ -83,8 +95,51 @@ CASES = [
     ("replay {dir}/job.yaml --gpus 9 --out {out}", ["job.yaml:2", "world"]),
     ("replay {dir}/good.yaml --fabric hpm7 --out {out}", ["hpm7"]),
     ("replay {dir}/good.yaml --endpoint ideel --out {out}", ["ideel", "ideal"]),
+    ("replay {dir}/cut.txt --out {out}", ["cut.txt"]),
+    ("replay {dir}/nan.txt --out {out}", ["nan.txt:3", "nan"]),
+    ("replay {dir}/minus.txt --out {out}", ["minus.txt:3", "-64"]),
+    ("replay {dir}/large.txt --out {out}", ["large.txt:3", "9999"]),
+    ("replay {dir}/good.txt --fabric scale-up --out {out}", ["64", "8"]),
+    ("replay {dir}/good.txt --gpus 60 --out {out}", ["60"]),
+    ("replay {dir}/good.txt --gpus -1 --out {out}", ["-1"]),
+    ("replay {dir}/good.txt --library ncl --out {out}", ["ncl", "nccl-static"]),
+    ("replay {dir}/good.txt --network packets --out {out}", ["packets"]),
+    ("replay {dir}/good.txt --out {dir}/empty.yaml/x", ["empty.yaml"]),
+    # one collective
+    ("sim", ["collective"]),
+    ("sim allreduce", ["--size"]),
+    ("sim allredcue --size 1GiB", ["allredcue", "allreduce"]),
+    ("sim allreduce --size 1", ["--size", "unit"]),
+    ("sim allreduce --size -1GiB", ["--size", "-1GiB"]),
+    ("sim allreduce --size 1e30GiB", ["--size", "1e30GiB"]),
+    ("sim allreduce --size nanGiB", ["--size", "nanGiB"]),
+    ("sim allreduce --size 1GiB --gpus 0", ["--gpus", "0"]),
+    ("sim allreduce --size 1GiB --gpus -8", ["--gpus", "-8"]),
+    ("sim allreduce --size 1GiB --gpus 99999999999999999999", ["--gpus", "9999"]),
+    ("sim allreduce --size 1GiB --gpus 100000", ["100000", "15360"]),
+    ("sim allreduce --size 1GiB --gpus 64 --fabric hpm7", ["hpm7", "hpn7"]),
+    ("sim allreduce --size 1GiB --gpus 64 --algorithm rign", ["rign", "ring"]),
+    ("sim allreduce --size 1GiB --gpus 64 --library ncl", ["ncl", "nccl-static"]),
+    ("sim allreduce --size 1GiB --gpus 64 --network packets", ["packets", "flow"]),
+    ("sim allreduce --size 1GiB --gpus 64 --endpoint real", ["real", "ideal"]),
+    ("sim allreduce --size 1GiB --gpus 64 --segments 7", ["64", "segments"]),
+    ("sim allreduce --size 1GiB --gpus 64 --qps -1", ["--qps", "-1"]),
+    ("sim allreduce --size 1GiB --gpus 64 --fail nowhere", ["--fail", "nowhere"]),
+    ("sim allreduce --size 1GiB --gpus 64 --fail nowhere@2ms", ["nowhere"]),
+    ("sim allreduce --size 1GiB --gpus 64 --fail {dir}@later", ["--fail"]),
+    # live
+    ("bench allredcue", ["allredcue", "allreduce"]),
+    ("bench allreduce -n 0", ["0"]),
+    ("bench allreduce -n -4", ["-4"]),
+    ("bench allreduce -n 2 --dtype f33", ["f33"]),
+    ("bench allreduce -n 2 --op mean", ["mean"]),
+    ("bench allreduce -n 2 -b 1 -e 2", ["unit"]),
+    ("bench allreduce -n 2 --transport pigeon", ["pigeon", "inproc"]),
+    ("bench allreduce -n 2 --algorithm rign", ["rign", "ring"]),
     # routes
     ("route --from 0 --to 99999999", ["--to", "99999999"]),
+    ("route --from 0 --to 8 --qps -1", ["--qps", "-1"]),
+    ("route --from 0 --to 8 --paths 99999999999999999999", ["--paths", "9999"]),
     ("route --from zero --to 1", ["--from", "zero"]),
     ("route --from 0 --to 8 --down nowhere", ["--down", "nowhere"]),
     ("route --from 0 --to 8 --hash perfect", ["--hash", "perfect"]),
@@ -122,6 +177,8 @@ def main():
         folder.mkdir()
         for path, content in INPUTS.items():
             (folder / path).write_bytes(content)
+        for path, text in TRACES.items():
+            (folder / path).write_text(text)
         before = sorted(folder.iterdir())
         for arguments, words in CASES:
             fault = complain(arguments, words, folder, out)

@@ -27,7 +27,8 @@ SYNONYMS = {"npu": "rank or GPU", "npus": "ranks or GPUs", "datagram": "packet"}
 PLUGINS = [r"topology/fabrics", r"collectives/algorithms/\w+", r"flow_control/(cc|lb)", r"tools"]
 HELPERS = {"builtin.cpp", "main.cpp", "make.cpp"}
 # Rooms, each with a README.md that says what belongs there and what does not.
-ROOMS = []
+ROOMS = ["base", "topology", "collectives", "collectives/plan", "flow_control", "traces",
+         "simulator", "tools", "tests"]
 
 
 def line_faults(path, text):
@@ -76,9 +77,14 @@ def built(path, lists, root):
 
 def dead_faults(all_files, root):
     lists = {str(f): tree.read(f, root) for f in all_files if f.name == "CMakeLists.txt"}
+    included = set()
+    for f in tree.sources(root):
+        included.update(re.findall(r'#include [<"]([^>"]+)[>"]', tree.read(f, root)))
     for f in all_files:
         if f.suffix == ".cpp" and not built(f, lists, root):
             yield f"{f}: no CMakeLists.txt builds it"
+        if f.suffix == ".hpp" and str(f) not in included:
+            yield f"{f}: nothing includes it"
 
 
 def row_faults(all_files, root):

@@ -55,6 +55,7 @@ class Tidy(unittest.TestCase):
 
     def test_dead_files(self):
         self.finds({"base/b.cpp": ""}, "no CMakeLists.txt builds it")
+        self.finds({"base/b.hpp": "#pragma once\n// What it models.\n"}, "nothing includes it")
 
     def test_a_plug_in_needs_a_row(self):
         plug = {"topology/fabrics/builtin.cpp": "add_ring();\n", "topology/fabrics/ring.cpp": "",
