@@ -1,7 +1,7 @@
 #include "tests/support/naive_fluid.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <deque>
 #include <limits>
 #include <map>
 #include <memory>
@@ -40,26 +40,43 @@ struct Transfer {
     std::vector<std::size_t> dependents;  // transfers that forward it
 };
 
-/// What flows: the lanes of a pool together, or one QP by itself.
-struct Queue {
-    std::vector<std::size_t> lanes;  // of the connection
-    double share = 1;                // of each piece
-    std::size_t next = 0;            // piece of the connection at its head
-    bool active = false;
-    double left = 0;  // bytes of the active piece
+/// A piece that may flow: the connection's own count of its pieces.
+struct Posted {
+    std::size_t connection = 0;
+    std::size_t index = 0;
+    std::pair<std::size_t, std::size_t> turn;  // (loop, stage): the Plan's order
 };
 
-struct Connection {
+/// What flows: the lanes of a pool together, or one QP by itself. Posted pieces go in the Plan's
+/// order, those of one stage in the order posted.
+struct Queue {
+    std::vector<std::size_t> lanes;  // of the wire
+    double share = 1;                // of each piece
+    std::deque<Posted> posted;
+    bool begun = false;  // the head
+    double left = 0;     // bytes of the head still to flow
+};
+
+/// The lanes from a rank to a rank in one channel. Stages share them: a QP carries one message
+/// after the other, whichever stage posted it.
+struct Wire {
     Edge edge;
     RankId src;
     RankId dst;
     std::size_t channel = 0;
     std::int32_t plane = kAny;
-    std::size_t slots = 8;
-    std::vector<std::size_t> transfers;  // in step order
     std::vector<Lane> lanes;
     std::vector<Queue> queues;
+};
+
+/// The transfers of one stage on a wire, in order.
+struct Connection {
+    std::size_t wire = 0;
+    std::size_t stage = 0;
+    std::size_t slots = 8;
+    std::vector<std::size_t> transfers;    // in step order
     std::vector<std::uint8_t> parts_left;  // by piece
+    std::size_t next = 0;                  // piece to be posted next
     std::size_t gone = 0;                  // pieces that have left completely, in order
 };
 
@@ -90,6 +107,7 @@ class Naive {
         result_.end.resize(s.collectives.size());
         choose_cut();
         for (std::size_t c = 0; c < s.collectives.size(); ++c) expand(c);
+        for (Wire& w : wires_) choose_lanes(w);
         for (Connection& c : connections_) prepare(c);
         for (const Transfer& t : transfers_) waiting_.emplace_back(pieces(), t.waits_for);
     }
@@ -109,7 +127,7 @@ class Naive {
     };
     static RoutingOptions options(const NaiveScenario& s) {
         RoutingOptions o;
-        o.hash.seed = s.seed;
+        o.hash = {HashSeeds::kSame, s.seed};
         return o;
     }
     [[nodiscard]] std::size_t pieces() const { return loops_ * slices_; }
@@ -120,16 +138,17 @@ class Naive {
     void link_dependencies(std::size_t collective, std::size_t channel,
                            std::map<Key, std::vector<std::size_t>>& sent);
     void prepare(Connection& c);
-    void choose_lanes(Connection& c);
-    void pool_lanes(Connection& c);
-    void hashed_lanes(Connection& c);
+    void choose_lanes(Wire& w);
+    void pool_lanes(Wire& w);
+    void hashed_lanes(Wire& w);
+    std::size_t wire(std::size_t collective, std::size_t channel, RankId src, RankId dst);
     Lane lane_of(const std::vector<Route>& routes) const;
     [[nodiscard]] std::pair<std::size_t, std::size_t> piece_at(const Connection& c,
                                                                std::size_t i) const;
-    bool start(Connection& c, Queue& q);
-    void start_all(Connection& c);
+    void post(std::size_t connection);
+    void begin(std::size_t wire, std::size_t queue);
     void fill();
-    void finish(std::size_t connection, Queue& q);
+    void finish(Wire& w, Queue& q);
     void land(const Landing& l);
     void advance(double to);
     [[nodiscard]] double next_finish() const;
@@ -142,10 +161,12 @@ class Naive {
     std::vector<double> capacity_;
     std::vector<Transfer> transfers_;
     std::vector<Connection> connections_;
+    std::vector<Wire> wires_;
+    std::map<std::tuple<std::size_t, std::size_t, RankId, RankId>, std::size_t> wire_of_;
     std::map<Key, std::size_t> connection_of_;
     std::vector<std::vector<std::uint32_t>> waiting_;  // [transfer][piece]: arrivals still to come
     std::priority_queue<Landing, std::vector<Landing>, std::greater<>> landings_;
-    std::vector<std::pair<std::size_t, std::size_t>> active_;  // (connection, queue)
+    std::vector<std::pair<std::size_t, std::size_t>> active_;  // (wire, queue)
     std::vector<double> weight_;
     std::vector<double> frozen_;
     std::vector<std::uint8_t> fired_ = std::vector<std::uint8_t>(2 * s_.failures.size());
@@ -174,6 +195,21 @@ void Naive::expand(std::size_t collective) {
     }
 }
 
+std::size_t Naive::wire(std::size_t collective, std::size_t channel, RankId src, RankId dst) {
+    const auto [it, fresh] = wire_of_.try_emplace({collective, channel, src, dst}, wires_.size());
+    if (fresh) {
+        const Channel& ch = s_.collectives[collective].plan->channels[channel];
+        Wire w;
+        w.edge = router_.edge(s_.placement.gpu(src), s_.placement.gpu(dst), ch.rail);
+        w.src = src;
+        w.dst = dst;
+        w.channel = channel;
+        w.plane = ch.plane;
+        wires_.push_back(std::move(w));
+    }
+    return it->second;
+}
+
 /// All sends of one rank in one channel; `sent` lists them by connection, in order.
 void Naive::expand_rank(std::size_t collective, std::size_t channel, std::uint32_t rank,
                         std::map<Key, std::vector<std::size_t>>& sent) {
@@ -189,11 +225,8 @@ void Naive::expand_rank(std::size_t collective, std::size_t channel, std::uint32
             const auto [it, fresh] = connection_of_.try_emplace(key, connections_.size());
             if (fresh) {
                 Connection c;
-                c.src = job.group[rank];
-                c.dst = job.group[send.peer];
-                c.edge = router_.edge(s_.placement.gpu(c.src), s_.placement.gpu(c.dst), ch.rail);
-                c.channel = channel;
-                c.plane = ch.plane;
+                c.wire = wire(collective, channel, job.group[rank], job.group[send.peer]);
+                c.stage = stage;
                 c.slots = ch.slots;
                 connections_.push_back(std::move(c));
             }
@@ -268,49 +301,49 @@ Lane Naive::lane_of(const std::vector<Route>& routes) const {
 }
 
 /// weft: one lane a port over its disjoint paths; the lanes draw from one pool of bytes.
-void Naive::pool_lanes(Connection& c) {
+void Naive::pool_lanes(Wire& w) {
     Queue q;
-    for (std::size_t port = 0; port < router_.ports(c.edge); ++port) {
-        if (c.plane != kAny && !c.edge.scale_up() && port != static_cast<std::size_t>(c.plane))
+    for (std::size_t port = 0; port < router_.ports(w.edge); ++port) {
+        if (w.plane != kAny && !w.edge.scale_up() && port != static_cast<std::size_t>(w.plane))
             continue;
         const std::vector<Route> routes =
-            router_.disjoint_paths(c.edge, port, s_.qps == 0 ? kAllPaths : s_.qps, s_.seed);
+            router_.disjoint_paths(w.edge, port, s_.qps == 0 ? kAllPaths : s_.qps, s_.seed);
         if (routes.empty()) continue;
-        q.lanes.push_back(c.lanes.size());
-        c.lanes.push_back(lane_of(routes));
+        q.lanes.push_back(w.lanes.size());
+        w.lanes.push_back(lane_of(routes));
     }
-    if (c.queues.empty()) c.queues.push_back(q);
-    c.queues[0].lanes = q.lanes;
+    if (w.queues.empty()) w.queues.push_back(q);
+    w.queues[0].lanes = q.lanes;
 }
 
 /// nccl-static: a fixed and equal part on each QP, each on the path its hash gives.
-void Naive::hashed_lanes(Connection& c) {
+void Naive::hashed_lanes(Wire& w) {
     const std::uint32_t qps = s_.qps == 0 ? kStaticQps : s_.qps;
-    RandomStream draws(s_.seed, mix64(c.src.value(), c.dst.value()),
-                       "udp-port-" + std::to_string(c.channel));
-    c.queues.resize(qps);
+    RandomStream draws(s_.seed, mix64(w.src.value(), w.dst.value()),
+                       "udp-port-" + std::to_string(w.channel));
+    w.queues.resize(qps);
     for (std::uint32_t q = 0; q < qps; ++q) {
         const auto port = static_cast<std::uint16_t>(49152 + draws.below(16384));
-        const std::optional<Route> route = router_.ecmp(c.edge, port);
-        c.queues[q].share = 1.0 / qps;
-        c.queues[q].lanes.clear();
+        const std::optional<Route> route = router_.ecmp(w.edge, port, q % router_.ports(w.edge));
+        w.queues[q].share = 1.0 / qps;
+        w.queues[q].lanes.clear();
         if (!route) continue;
-        c.queues[q].lanes = {c.lanes.size()};
-        c.lanes.push_back(lane_of({*route}));
+        w.queues[q].lanes = {w.lanes.size()};
+        w.lanes.push_back(lane_of({*route}));
     }
 }
 
-void Naive::choose_lanes(Connection& c) {
-    c.lanes.clear();
-    if (s_.hashed && !c.edge.scale_up())
-        hashed_lanes(c);
+void Naive::choose_lanes(Wire& w) {
+    w.lanes.clear();
+    if (s_.hashed && !w.edge.scale_up())
+        hashed_lanes(w);
     else
-        pool_lanes(c);
+        pool_lanes(w);
 }
 
 void Naive::prepare(Connection& c) {
-    choose_lanes(c);
-    c.parts_left.assign(c.transfers.size() * pieces(), static_cast<std::uint8_t>(c.queues.size()));
+    c.parts_left.assign(c.transfers.size() * pieces(),
+                        static_cast<std::uint8_t>(wires_[c.wire].queues.size()));
 }
 
 // ---- Order ----
@@ -323,32 +356,47 @@ std::pair<std::size_t, std::size_t> Naive::piece_at(const Connection& c, std::si
     return {c.transfers[step], loop * slices_ + i % slices_};
 }
 
-/// Puts the queue's head under way when it may flow; true when it did.
-bool Naive::start(Connection& c, Queue& q) {
-    if (q.active || q.next == c.parts_left.size() || q.next >= c.gone + c.slots) return false;
-    const auto [transfer, piece] = piece_at(c, q.next);
-    if (waiting_[transfer][piece] != 0) return false;
-    q.active = true;
-    q.left = transfers_[transfer].bytes * q.share / static_cast<double>(pieces());
-    return true;
-}
-
-void Naive::start_all(Connection& c) {
-    const auto id = static_cast<std::size_t>(&c - connections_.data());
-    for (std::size_t q = 0; q < c.queues.size(); ++q)
-        if (start(c, c.queues[q])) active_.emplace_back(id, q);
-}
-
-void Naive::finish(std::size_t connection, Queue& q) {
+/// Posts what the connection may send now.
+void Naive::post(std::size_t connection) {
     Connection& c = connections_[connection];
-    const auto [transfer, piece] = piece_at(c, q.next);
-    q.active = false;
-    if (--c.parts_left[q.next++] == 0) {
-        double latest = 0;
-        for (const Lane& l : c.lanes) latest = std::max(latest, l.latency);
-        landings_.push({now_ + latest, transfer, piece});
-        while (c.gone < c.parts_left.size() && c.parts_left[c.gone] == 0) ++c.gone;
+    while (c.next < c.parts_left.size() && c.next < c.gone + c.slots) {
+        const auto [transfer, piece] = piece_at(c, c.next);
+        if (waiting_[transfer][piece] != 0) return;
+        for (std::size_t q = 0; q < wires_[c.wire].queues.size(); ++q) {
+            Queue& queue = wires_[c.wire].queues[q];
+            const Posted p{connection, c.next, {piece / slices_, c.stage}};
+            auto at = queue.posted.end();
+            const auto first = queue.posted.begin() + (queue.begun ? 1 : 0);
+            while (at != first && (at - 1)->turn > p.turn) --at;
+            queue.posted.insert(at, p);
+            begin(c.wire, q);
+        }
+        ++c.next;
     }
+}
+
+/// Puts the head of a queue under way, unless it is.
+void Naive::begin(std::size_t wire, std::size_t queue) {
+    Queue& q = wires_[wire].queues[queue];
+    if (q.begun || q.posted.empty()) return;
+    q.begun = true;
+    const Posted head = q.posted.front();
+    const std::size_t transfer = piece_at(connections_[head.connection], head.index).first;
+    q.left = transfers_[transfer].bytes * q.share / static_cast<double>(pieces());
+    active_.emplace_back(wire, queue);
+}
+
+void Naive::finish(Wire& w, Queue& q) {
+    const Posted head = q.posted.front();
+    q.posted.pop_front();
+    q.begun = false;
+    Connection& c = connections_[head.connection];
+    if (--c.parts_left[head.index] != 0) return;
+    double latest = 0;
+    for (const Lane& l : w.lanes) latest = std::max(latest, l.latency);
+    const auto [transfer, piece] = piece_at(c, head.index);
+    landings_.push({now_ + latest, transfer, piece});
+    while (c.gone < c.parts_left.size() && c.parts_left[c.gone] == 0) ++c.gone;
 }
 
 void Naive::land(const Landing& l) {
@@ -357,7 +405,7 @@ void Naive::land(const Landing& l) {
     result_.end[t.collective] = std::max(result_.end[t.collective], l.time);
     for (const std::size_t d : t.dependents) {
         --waiting_[d][l.piece];
-        start_all(connections_[transfers_[d].connection]);
+        post(transfers_[d].connection);
     }
 }
 
@@ -367,13 +415,13 @@ void Naive::land(const Landing& l) {
 void Naive::fill() {
     std::vector<std::size_t> touched;
     std::vector<Lane*> open;
-    for (const auto& [connection, queue] : active_) {
-        Connection& c = connections_[connection];
-        bool dead = c.queues[queue].lanes.empty();
-        for (const std::size_t l : c.queues[queue].lanes) dead = dead || c.lanes[l].dead;
-        for (const std::size_t l : c.queues[queue].lanes) {
-            c.lanes[l].rate = 0;
-            if (!dead) open.push_back(&c.lanes[l]);
+    for (const auto& [wire, queue] : active_) {
+        Wire& w = wires_[wire];
+        bool dead = w.queues[queue].lanes.empty();
+        for (const std::size_t l : w.queues[queue].lanes) dead = dead || w.lanes[l].dead;
+        for (const std::size_t l : w.queues[queue].lanes) {
+            w.lanes[l].rate = 0;
+            if (!dead) open.push_back(&w.lanes[l]);
         }
     }
     for (const Lane* lane : open)
@@ -409,38 +457,38 @@ void Naive::fill() {
     for (const std::size_t l : touched) weight_[l] = frozen_[l] = 0;
 }
 
-double rate_of(const Connection& c, const Queue& q) {
+double rate_of(const Wire& w, const Queue& q) {
     double rate = 0;
-    for (const std::size_t l : q.lanes) rate += c.lanes[l].rate;
+    for (const std::size_t l : q.lanes) rate += w.lanes[l].rate;
     return rate;
 }
 
 double Naive::next_finish() const {
     double next = kForever;
-    for (const auto& [connection, queue] : active_) {
-        const Connection& c = connections_[connection];
-        const double rate = rate_of(c, c.queues[queue]);
-        if (rate > 0) next = std::min(next, now_ + c.queues[queue].left / rate);
+    for (const auto& [wire, queue] : active_) {
+        const Wire& w = wires_[wire];
+        const double rate = rate_of(w, w.queues[queue]);
+        if (rate > 0) next = std::min(next, now_ + w.queues[queue].left / rate);
     }
     return next;
 }
 
 void Naive::advance(double to) {
     const double span = to - now_;
-    for (const auto& [connection, queue] : active_) {
-        Connection& c = connections_[connection];
-        Queue& q = c.queues[queue];
-        q.left -= rate_of(c, q) * span;
+    for (const auto& [wire, queue] : active_) {
+        Wire& w = wires_[wire];
+        Queue& q = w.queues[queue];
+        q.left -= rate_of(w, q) * span;
         for (const std::size_t l : q.lanes)
-            for (const auto& [link, load] : c.lanes[l].loads)
-                result_.carried[link] += c.lanes[l].rate * load * span;
+            for (const auto& [link, load] : w.lanes[l].loads)
+                result_.carried[link] += w.lanes[l].rate * load * span;
     }
     now_ = to;
 }
 
 void Naive::mark_dead() {
-    for (Connection& c : connections_)
-        for (Lane& lane : c.lanes)
+    for (Wire& w : wires_)
+        for (Lane& lane : w.lanes)
             lane.dead = std::any_of(lane.loads.begin(), lane.loads.end(),
                                     [&](const auto& load) { return capacity_[load.first] <= 0; });
 }
@@ -460,7 +508,7 @@ void Naive::apply_failures() {
             health_.set_rate(x.link, x.rate);
             if (x.both_directions) health_.set_rate(reverse(x.link), x.rate);
             router_.health_changed();
-            for (Connection& c : connections_) choose_lanes(c);
+            for (Wire& w : wires_) choose_lanes(w);
             mark_dead();
         }
     }
@@ -468,7 +516,7 @@ void Naive::apply_failures() {
 
 NaiveResult Naive::run() {
     apply_failures();
-    for (Connection& c : connections_) start_all(c);
+    for (std::size_t c = 0; c < connections_.size(); ++c) post(c);
     while (!active_.empty() || !landings_.empty()) {
         fill();
         ++result_.events;
@@ -487,19 +535,23 @@ NaiveResult Naive::run() {
         advance(next);
         apply_failures();
         std::vector<std::pair<std::size_t, std::size_t>> running;
-        std::vector<std::size_t> freed;
-        for (const auto& [connection, queue] : active_) {
-            Connection& c = connections_[connection];
-            Queue& q = c.queues[queue];
-            if (q.left <= rate_of(c, q) * slack + 1e-6) {
-                finish(connection, q);
-                freed.push_back(connection);
+        std::vector<std::pair<std::size_t, std::size_t>> done;
+        for (const auto& [wire, queue] : active_) {
+            Wire& w = wires_[wire];
+            Queue& q = w.queues[queue];
+            if (q.left <= rate_of(w, q) * slack + 1e-6) {
+                done.emplace_back(wire, queue);
             } else {
-                running.emplace_back(connection, queue);
+                running.emplace_back(wire, queue);
             }
         }
         active_ = std::move(running);
-        for (const std::size_t c : freed) start_all(connections_[c]);
+        for (const auto& [wire, queue] : done) {
+            const std::size_t connection = wires_[wire].queues[queue].posted.front().connection;
+            finish(wires_[wire], wires_[wire].queues[queue]);
+            begin(wire, queue);
+            post(connection);
+        }
         while (!landings_.empty() && landings_.top().time <= now_ + slack) {
             const Landing l = landings_.top();
             landings_.pop();

@@ -1,0 +1,136 @@
+// The flow engine against the naive fluid simulation at 64 ranks, ideal endpoint, where closed
+// forms hold and where they do not. Each case prints both times; none may differ by more than 2 %.
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <fmt/core.h>
+
+#include "tests/differential/scene.hpp"
+
+namespace weft::tests {
+namespace {
+
+constexpr double kTolerance = 0.02;
+constexpr const char* kSegment = "hpn7:segments=1,hosts_per_segment=8";
+constexpr const char* kFastHosts = "hpn7:segments=1,hosts_per_segment=8,scale_up_rate=900GB/s";
+constexpr const char* kThinTrunks =
+    "dcn+:pods=1,hosts_per_segment=4,tor_uplinks=8,trunk_rate=200Gbps,scale_up_rate=900GB/s";
+constexpr const char* kHashed =
+    "dcn+:pods=1,hosts_per_segment=4,tor_uplinks=8,trunk_rate=400Gbps,scale_up_rate=900GB/s";
+
+void compare(const char* name, const Theatre& theatre) {
+    const std::vector<double> engine = theatre.engine();
+    const std::vector<double> naive = theatre.naive();
+    REQUIRE(engine.size() == naive.size());
+    for (std::size_t j = 0; j < naive.size(); ++j) {
+        const double off = engine[j] / naive[j] - 1;
+        fmt::print("{:46} job {}: engine {:9.4f} ms, naive {:9.4f} ms, {:+.3f} %\n", name, j,
+                   engine[j] * 1e3, naive[j] * 1e3, off * 100);
+        CHECK(std::abs(off) <= kTolerance);
+    }
+}
+
+Scene all_reduce(const char* fabric, const char* algorithm) {
+    Scene s;
+    s.fabric = fabric;
+    s.algorithm = algorithm;
+    s.jobs = {{Collective::kAllReduce, Bytes{1LL << 30}}};
+    return s;
+}
+
+/// Hosts 0, 1 and 4, 5 against 2, 3 and 6, 7: with four hosts of each segment, two of each job.
+Partition hosts_by_turns() {
+    Partition p;
+    p.size = 32;
+    p.where.resize(64);
+    for (const std::uint32_t host : {0U, 1U, 4U, 5U, 2U, 3U, 6U, 7U})
+        for (std::uint32_t g = 0; g < 8; ++g) {
+            p.where[host * 8 + g] = static_cast<std::uint32_t>(p.order.size());
+            p.order.push_back(host * 8 + g);
+        }
+    return p;
+}
+
+Failure change(LinkId link, Bandwidth rate, SimDuration at, SimDuration convergence) {
+    return {.at = SimTime{} + at,
+            .link = link,
+            .both_directions = true,
+            .rate = rate,
+            .convergence = convergence};
+}
+
+TEST_CASE("undisturbed collectives take the naive simulation's time", "[differential]") {
+    for (const char* algorithm : {"ring", "hierarchical"}) {
+        compare(algorithm, Theatre{all_reduce(kSegment, algorithm)});
+        compare(algorithm, Theatre{all_reduce(kFastHosts, algorithm)});
+    }
+    Scene gather = all_reduce(kSegment, "ring");
+    gather.jobs[0].kind = Collective::kAllGather;
+    compare("all-gather, ring", Theatre{gather});
+    Scene exchange = all_reduce(kSegment, "direct");
+    exchange.jobs[0] = {Collective::kAllToAll, Bytes{64LL << 20}};
+    compare("all-to-all, direct", Theatre{exchange});
+}
+
+TEST_CASE("loops of short chunks cost their latencies again", "[differential]") {
+    Scene small = all_reduce(kSegment, "hierarchical");
+    for (const std::int64_t size : {1LL << 16, 1LL << 18, 1LL << 20}) {
+        small.jobs[0].size = Bytes{size};
+        compare(fmt::format("hierarchical, {}", to_string(Bytes{size})).c_str(), Theatre{small});
+    }
+}
+
+TEST_CASE("one slow rail link slows the job as in the naive simulation", "[differential]") {
+    for (const char* algorithm : {"ring", "hierarchical"}) {
+        Theatre slow{all_reduce(kFastHosts, algorithm)};
+        slow.fail(
+            change(slow.fabric().nics()[11].ports[0], Bandwidth{40'000'000'000}, ps(0), ps(0)));
+        compare(fmt::format("slow rail link, {}", algorithm).c_str(), slow);
+    }
+    Scene scene = all_reduce(kSegment, "direct");
+    scene.jobs[0] = {Collective::kAllToAll, Bytes{64LL << 20}};
+    Theatre slow{scene};
+    slow.fail(change(slow.fabric().nics()[11].ports[0], Bandwidth{40'000'000'000}, ps(0), ps(0)));
+    compare("slow rail link, all-to-all", slow);
+}
+
+TEST_CASE("two jobs share links as in the naive simulation", "[differential]") {
+    for (const char* algorithm : {"ring", "hierarchical"})
+        for (const char* fabric : {kSegment, kThinTrunks}) {
+            Scene s = all_reduce(fabric, algorithm);
+            if (s.fabric == kThinTrunks) s.segments = 2;
+            s.groups = hosts_by_turns();
+            s.jobs = {{Collective::kAllReduce, Bytes{1LL << 30}},
+                      {Collective::kAllReduce, Bytes{3LL << 29}}};
+            compare(fmt::format("two jobs, {}, {}", algorithm, s.fabric.substr(0, 4)).c_str(),
+                    Theatre{s});
+        }
+}
+
+TEST_CASE("hash collisions cost as in the naive simulation", "[differential]") {
+    for (const char* algorithm : {"ring", "hierarchical"})
+        for (const std::uint64_t seed : {1U, 2U}) {
+            Scene s = all_reduce(kHashed, algorithm);
+            s.segments = 2;
+            if (s.algorithm == "ring") s.slices = 2;
+            const double even = Theatre{s}.engine()[0];
+            s.library = "nccl-static";
+            s.seed = seed;
+            const Theatre hashed{s};
+            compare(fmt::format("hash collision, {}, seed {}", algorithm, seed).c_str(), hashed);
+            CHECK(hashed.engine()[0] > 1.1 * even);
+        }
+}
+
+TEST_CASE("a link lost in mid-run costs as in the naive simulation", "[differential]") {
+    for (const char* algorithm : {"ring", "hierarchical"})
+        for (const std::int64_t converged_us : {0, 500}) {
+            Theatre lost{all_reduce(kFastHosts, algorithm)};
+            lost.fail(
+                change(lost.fabric().nics()[3].ports[1], Bandwidth{0}, ms(2), us(converged_us)));
+            compare(fmt::format("port lost at 2 ms, {}, {} us", algorithm, converged_us).c_str(),
+                    lost);
+        }
+}
+
+}  // namespace
+}  // namespace weft::tests
