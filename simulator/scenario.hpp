@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "topology/fabric.hpp"
 #include "topology/placement.hpp"
+#include "topology/routing/hash.hpp"
 #include "traces/results.hpp"
 #include "traces/workload.hpp"
 
@@ -50,8 +51,9 @@ struct Scenario {
     NetworkModel network = NetworkModel::kFlow;
     EndpointModel endpoint = EndpointModel::kCalibrated;
     std::vector<Failure> failures;
-    std::uint64_t seed = 1;  // ECMP hash seeds and 5-tuples derive from it
-    bool symmetry = true;    // false: every rank and flow by itself; the same answer
+    HashSeeds hash_seeds = HashSeeds::kSame;  // which switches hash alike (polarisation)
+    std::uint64_t seed = 1;                   // ECMP hash seeds and 5-tuples derive from it
+    bool symmetry = true;  // false: every rank and flow by itself; the same answer
 };
 
 /// Runs the workload once. Deterministic: same Scenario, same Result, bit for bit.

@@ -292,6 +292,7 @@ void Reporter::describe() {
     m["library.algorithm"] = s_.library.algorithm;
     m["network"] = s_.network == NetworkModel::kFlow ? "flow" : "analytic";
     m["endpoint"] = s_.endpoint == EndpointModel::kIdeal ? "ideal" : "calibrated";
+    m["hash_seeds"] = name_of(s_.hash_seeds);
     m["seed"] = fmt::format("{}", s_.seed);
     for (std::size_t i = 0; i < s_.failures.size(); ++i) {
         const Failure& f = s_.failures[i];

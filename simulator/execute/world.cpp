@@ -63,7 +63,8 @@ void World::make_epochs() {
     }
     universe_.lane_epochs = known_health_.size();
     for (std::size_t e = 0; e < known_health_.size(); ++e) {
-        makers_.emplace_back(fabric, known_health_[e], scenario_->library, scenario_->seed, legs_);
+        makers_.emplace_back(fabric, known_health_[e], scenario_->library,
+                             EcmpHash{scenario_->hash_seeds, scenario_->seed}, legs_);
         around_.makers.push_back(&makers_.back());
         around_.health.push_back(&priced_[e]);
     }

@@ -44,12 +44,12 @@ void EdgeLanes::end_lane(std::int64_t lane_capacity) {
 }
 
 LaneMaker::LaneMaker(const Fabric& fabric, const Health& health, const Library& library,
-                     std::uint64_t seed, Legs& legs)
+                     const EcmpHash& hash, Legs& legs)
     : fabric_(&fabric),
       health_(&health),
-      router_(fabric, {.hash = {.seeds = HashSeeds::kSame, .seed = seed}}, &health),
+      router_(fabric, {.hash = hash}, &health),
       legs_(&legs),
-      seed_(seed),
+      seed_(hash.seed),
       qps_(library.qps_per_connection),
       pooled_(library.name != "nccl-static") {
     if (!pooled_ && qps_ == 0) qps_ = kStaticQps;

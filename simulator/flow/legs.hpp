@@ -90,7 +90,7 @@ class LaneMaker {
   public:
     /// Everything given outlives the maker.
     LaneMaker(const Fabric& fabric, const Health& health, const Library& library,
-              std::uint64_t seed, Legs& legs);
+              const EcmpHash& hash, Legs& legs);
 
     /// The lanes of an edge between two placed ranks; none when the destination cannot be reached.
     void edge(const Placement& placement, RankId src, RankId dst, std::int32_t rail,

@@ -39,6 +39,18 @@ std::uint32_t crc32(const FiveTuple& t) {
     return feed(crc, t.protocol, 1);
 }
 
+const char* name_of(HashSeeds seeds) {
+    switch (seeds) {
+        case HashSeeds::kSame:
+            return "same";
+        case HashSeeds::kPerTier:
+            return "per-tier";
+        case HashSeeds::kPerSwitch:
+            return "per-switch";
+    }
+    check_failed(__FILE__, __LINE__, "HashSeeds", "unknown value");
+}
+
 std::uint64_t EcmpHash::seed_of(std::int32_t tier, std::uint32_t node) const {
     const auto t = static_cast<std::uint64_t>(tier);
     if (tier == 0) return mix64(seed, 0xB0ADED);  // all NICs alike, unlike every switch

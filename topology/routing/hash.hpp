@@ -31,6 +31,8 @@ enum class HashSeeds : std::uint8_t {
     kPerSwitch,  // each switch its own
 };
 
+[[nodiscard]] const char* name_of(HashSeeds seeds);  // "same", "per-tier", "per-switch"
+
 struct EcmpHash {
     HashSeeds seeds = HashSeeds::kPerSwitch;
     std::uint64_t seed = 1;
