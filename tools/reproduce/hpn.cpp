@@ -107,7 +107,8 @@ void dual_plane(Bench& bench, std::vector<Finding>& out) {
 void against_dcn(Bench& bench, std::vector<Finding>& out) {
     const Fabric hpn = make_fabric_from_text("hpn7:segments=2");
     const auto duel = [&](std::uint32_t uplinks, std::uint32_t qps, bool off) {
-        const Fabric dcn = make_fabric_from_text(fmt::format("dcn+:pods=1,tor_uplinks={}", 8 * uplinks));
+        const Fabric dcn =
+            make_fabric_from_text(fmt::format("dcn+:pods=1,tor_uplinks={}", 8 * uplinks));
         run_duel(bench, {&dcn, &hpn, 448, 1, qps, off},
                  {"E2", fmt::format("{} uplinks, Q = {}", uplinks, qps), 1.582, 1.582, .593, .593},
                  out);
