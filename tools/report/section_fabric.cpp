@@ -43,13 +43,12 @@ std::string cell(const LinkGroupUse& g, double x, double y, double w) {
         fmt::format("{}, {}, {}: {} links, mean {}, busiest {}, {} carried", name_of(row_of(g)),
                     index_text("plane", g.plane), index_text("rail", g.rail), g.links,
                     percent(g.mean_utilisation), percent(g.max_utilisation), to_string(g.carried));
-    std::string out = rect(x, y, w - 2, kRow - 4, heat(g.mean_utilisation), tip);
-    // The busiest link of the group, where it stands out from the mean.
-    if (g.max_utilisation > 1.2 * g.mean_utilisation + 0.01)
-        out += rect(x, y + kRow - 7, (w - 2) * std::min(g.max_utilisation, 1.0), 3, "#d55e00", tip);
+    // The busiest link gives the colour: a mean over a large fabric hides a small job.
+    std::string out = rect(x, y, w - 2, kRow - 4, heat(g.max_utilisation), tip);
+    out += rect(x, y + kRow - 7, (w - 2) * std::min(g.mean_utilisation, 1.0), 3, "#d55e00", tip);
     if (w > 34)
-        out += text(x + w / 2 - 1, y + 17, fmt::format("{:.0f}", 100 * g.mean_utilisation),
-                    "middle", on_heat(g.mean_utilisation));
+        out += text(x + w / 2 - 1, y + 17, fmt::format("{:.0f}", 100 * g.max_utilisation), "middle",
+                    on_heat(g.max_utilisation));
     return out;
 }
 
@@ -59,8 +58,7 @@ std::string scale(double y) {
     out += text(kLeft + 70, y + 27, "0", "start", "soft");
     out += text(kLeft + 330, y + 27, "100 %", "end", "soft");
     out += rect(kLeft + 390, y + 5, 40, 3, "#d55e00");
-    return out +
-           text(kLeft + 438, y + 11, "the busiest link, where it stands out", "start", "soft");
+    return out + text(kLeft + 438, y + 11, "mean over all links of the cell", "start", "soft");
 }
 
 }  // namespace
@@ -99,11 +97,10 @@ std::string fabric(const Result& r) {
         y += kRow;
     }
     body += scale(y + 10);
-    return section(
-        "The fabric",
-        "Mean use over the step in per cent, of links that carry something or could: core "
-        "on top, GPUs at the bottom; planes are boxes side by side, rails are cells.",
-        svg(kWidth, y + 42, body, "use of the fabric by tier, plane and rail"));
+    return section("The fabric",
+                   "Use of the busiest link of each cell over the step, in per cent: core on top, "
+                   "GPUs at the bottom; planes are boxes side by side, rails are cells.",
+                   svg(kWidth, y + 42, body, "use of the fabric by tier, plane and rail"));
 }
 
 }  // namespace weft::tools::html
