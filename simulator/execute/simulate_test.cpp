@@ -209,6 +209,14 @@ TEST_CASE("cutting a GPU off is one clear line", "[unit]") {
     }
 }
 
+TEST_CASE("a size beyond 1 PiB is refused, and 1 PiB is simulated", "[unit]") {
+    const Fabric f = make_fabric("scale-up");
+    const Workload w = single(Collective::kAllReduce, Bytes{std::int64_t{1} << 60}, 8);
+    CHECK_THROWS_AS(simulate(scenario(f, w)), ConfigError);
+    const Workload most = single(Collective::kAllReduce, Bytes{std::int64_t{1} << 50}, 8);
+    CHECK(simulate(scenario(f, most)).step_time > SimDuration{});
+}
+
 TEST_CASE("an unknown library is named with its neighbours", "[unit]") {
     const Fabric f = make_fabric("scale-up");
     const Workload w = single(Collective::kAllReduce, Bytes{1 << 20}, 8);
