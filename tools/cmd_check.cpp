@@ -149,7 +149,8 @@ void add_check(CLI::App& app, std::function<int()>& run) {
                     "allreduce, allgather, reducescatter, alltoall, broadcast, sendrecv");
     cmd->add_option("--algorithm", o->algorithm,
                     "name from --list; default: the collective's first");
-    cmd->add_option("--ranks", o->ranks, "ranks of the group")->check(CLI::Range(1, 4096));
+    cmd->add_option("--ranks", o->ranks, "ranks of the group; memory grows with their square")
+        ->check(CLI::Range(1, 2048));
     cmd->add_option("--per-host", o->per_host, "ranks a host; default 8 where that divides, else 1")
         ->check(CLI::Range(1, 4096));
     cmd->add_option("--channels", o->channels, "default: the algorithm's own choice")
