@@ -5,6 +5,7 @@
 
 #include "base/result.hpp"
 #include "collectives/algorithms/algorithm.hpp"
+#include "simulator/endpoint/endpoint.hpp"
 #include "simulator/scenario.hpp"
 #include "tools/commands.hpp"
 #include "topology/io/yaml.hpp"
@@ -128,19 +129,28 @@ class ProgressLine {
     bool shown_ = false;
 };
 
-std::string rates(const Fabric& fabric) {
+/// A rate, and what the endpoint model uses of it.
+std::string rate_text(const Scenario& s, LinkKind kind, Bandwidth nominal) {
+    const Bandwidth used = usable_rate(s.endpoint, kind, nominal);
+    if (used == nominal) return to_string(nominal);
+    return fmt::format("{} (of which {} used)", to_string(nominal), to_string(used));
+}
+
+std::string rates(const Scenario& s) {
+    const Fabric& fabric = *s.fabric;
     const Gpu& gpu = fabric.gpus().front();
     std::string text;
     for (const LinkId l : fabric.out(gpu.node))
         if (fabric.link(l).kind == LinkKind::kScaleUp)
-            text +=
-                fmt::format("scale-up {} per GPU and direction, {} a hop",
-                            to_string(fabric.link(l).capacity), to_string(fabric.link(l).latency));
+            text += fmt::format("scale-up {} per GPU and direction, {} a hop",
+                                rate_text(s, LinkKind::kScaleUp, fabric.link(l).capacity),
+                                to_string(fabric.link(l).latency));
     if (gpu.nics.empty()) return text;
     const Nic& nic = fabric.nic(gpu.nics.front());
-    return text + fmt::format("; NIC {} x {}, {} to the first switch", nic.ports.size(),
-                              to_string(fabric.link(nic.ports.front()).capacity),
-                              to_string(fabric.link(nic.ports.front()).latency));
+    return text +
+           fmt::format("; NIC {} x {}, {} to the first switch", nic.ports.size(),
+                       rate_text(s, LinkKind::kAccess, fabric.link(nic.ports.front()).capacity),
+                       to_string(fabric.link(nic.ports.front()).latency));
 }
 
 std::string verdict(const Result& r) {
@@ -158,7 +168,7 @@ void print_text(const Scenario& s, const Result& r) {
         fmt::print("  time {}   algbw {:.2f} GB/s   busbw {:.2f} GB/s   algorithm {}\n",
                    to_string(c.mean_time), c.algbw_gbytes_per_s, c.busbw_gbytes_per_s, c.algorithm);
     fmt::print("  lower bound {}\n", verdict(r));
-    fmt::print("  rates: {}\n", rates(*s.fabric));
+    fmt::print("  rates: {}\n", rates(s));
     fmt::print("\n  {:>7}  {:>10}  {:>10}  busiest links\n", "use", "carried", "busy");
     for (const LinkUse& l : r.busiest_links)
         fmt::print("  {:6.1f} %  {:>10}  {:>10}  {}\n", 100 * l.utilisation, to_string(l.carried),

@@ -102,13 +102,8 @@ void Machine::begin(GroupRef ref) {
     g.start = now_;
     const Bytes size = in_.workload->exchanges[g.exchange].size;
     if (size.count() == 0 || group_class(ref).members.size() == 1) return end_group(ref);
-    const flow::EpochTraffic& e = traffic(ref)->epochs()[lane_epoch()];
-    const Int128 flow_ps = Int128{e.flow_ps_per_gib} * size.count() / (Int128{1} << 30);
-    g.price = endpoint_price(in_.scenario->endpoint, e.fill,
-                             SimDuration{static_cast<std::int64_t>(flow_ps)});
-    const flow::Traffic::Margin m = traffic(ref)->margin(size, lane_epoch(), g.price.steps);
-    g.after = inflated(m.after, g.price.overhead_per_mille);
-    events_.push({now_ + g.price.launch + m.before, EventKind::kBytesBegin, ref.set, ref.id});
+    g.price = endpoint_price(in_.scenario->endpoint, *traffic(ref), size, lane_epoch());
+    events_.push({now_ + g.price.before, EventKind::kBytesBegin, ref.set, ref.id});
 }
 
 void Machine::begin_bytes(GroupRef ref) {
@@ -118,14 +113,14 @@ void Machine::begin_bytes(GroupRef ref) {
     g.streams_left = end - begin;
     WEFT_CHECK(begin < end, "a collective without streams");
     for (flow::ClassId s = begin; s < end; ++s)
-        fluid_.start(s, size, g.price.overhead_per_mille, now_);
+        fluid_.start(s, size, g.price.protocol->overhead_per_mille, now_);
 }
 
 void Machine::end_stream(flow::ClassId stream) {
     const GroupRef ref = group_of_stream_[stream];
     Group& g = group(ref);
     if (--g.streams_left > 0) return;
-    events_.push({now_ + g.after, EventKind::kGroupEnds, ref.set, ref.id});
+    events_.push({now_ + g.price.after, EventKind::kGroupEnds, ref.set, ref.id});
 }
 
 void Machine::end_group(GroupRef ref) {

@@ -81,7 +81,6 @@ class Machine {
         SimTime start;
         std::uint32_t streams_left = 0;
         EndpointPrice price;
-        SimDuration after;  // the drain, at the price's overhead
     };
     enum class EventKind : std::uint8_t { kComputeEnds, kBytesBegin, kGroupEnds };
     struct Event {

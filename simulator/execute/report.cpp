@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kBusiestLinks = 10;
 constexpr std::size_t kSpansPerRank = 16'000;
+constexpr std::size_t kPricesShown = 4;
 constexpr double kHighLoad = 0.9;
 constexpr Int128 kPsPerSecond = 1'000'000'000'000;
 
@@ -49,6 +50,7 @@ class Reporter {
     void add_spans(RankId rank);
     void describe();
     void describe_algorithms();
+    void describe_prices();
 
     const Scenario& s_;
     const World& world_;
@@ -270,6 +272,31 @@ void Reporter::describe_algorithms() {
             : fmt::format("algorithms: {} where it serves the collective", s_.library.algorithm));
 }
 
+/// Alphas: what the first group of each exchange pays, where only a few are run.
+void Reporter::describe_prices() {
+    const CompiledWorkload& w = world_.workload();
+    if (w.exchanges.size() > kPricesShown) return;
+    for (std::size_t x = 0; x < w.exchanges.size(); ++x) {
+        const Exchange& e = w.exchanges[x];
+        const auto& variants = world_.universe().sets[e.set].traffic;
+        for (std::size_t v = 0; v < variants.size(); ++v) {
+            const auto first = std::find_if(variants[v].begin(), variants[v].end(),
+                                            [](const auto& t) { return t != nullptr; });
+            if (machine_.stats()[x][v].count == 0 || first == variants[v].end()) continue;
+            const ProtocolCosts& p = *endpoint_price(s_.endpoint, **first, e.size, 0).protocol;
+            const flow::Fill& fill = (*first)->epochs().front().fill;
+            r_.assumptions.push_back(fmt::format(
+                "alphas of {} of {} as {}: {}: launch {}, {} scale-up steps of {}, {} network "
+                "steps of {}, paths {} together; {} slice loops; bytes x {:.3f}",
+                name_of(e.kind), to_string(e.size), world_.algorithm(e.set, v), p.name,
+                to_string(p.base), fill.scale_up, to_string(p.steps.scale_up), fill.network,
+                to_string(p.steps.network), to_string(fill.latency),
+                (*first)->fewest_loops(e.size).loops,
+                static_cast<double>(p.overhead_per_mille) / 1000));
+        }
+    }
+}
+
 void Reporter::describe() {
     const auto add = [&](const std::vector<std::string>& more) {
         r_.assumptions.insert(r_.assumptions.end(), more.begin(), more.end());
@@ -278,6 +305,7 @@ void Reporter::describe() {
     add(s_.workload->assumptions);
     add(endpoint_assumptions(s_.endpoint));
     describe_algorithms();
+    describe_prices();
     auto& m = r_.scenario;
     m["fabric.name"] = s_.fabric->name();
     for (const auto& [key, value] : s_.fabric->parameters()) m["fabric." + key] = value;

@@ -154,15 +154,6 @@ std::unique_ptr<flow::Traffic> World::traffic_of(std::size_t set, std::uint32_t 
                                            around_);
 }
 
-SimDuration World::predict(const Exchange& e, const flow::Traffic& t) const {
-    const flow::EpochTraffic& epoch = t.epochs().front();
-    const Int128 flow = Int128{epoch.flow_ps_per_gib} * e.size.count() / (Int128{1} << 30);
-    const SimDuration bytes{static_cast<std::int64_t>(flow)};
-    const EndpointPrice price = endpoint_price(scenario_->endpoint, epoch.fill, bytes);
-    const flow::Traffic::Margin m = t.margin(e.size, 0, price.steps);
-    return price.launch + m.before + inflated(bytes + m.after, price.overhead_per_mille);
-}
-
 const flow::Traffic& World::candidate(std::size_t set, std::uint32_t shape, const Variant& v) {
     const std::uint32_t group = shapes_[set][shape].first_group;
     auto& slot = candidates_[{set, group, v.kind, v.algorithm}];
@@ -177,7 +168,9 @@ std::string World::choose(const Exchange& e, std::uint32_t shape) {
     std::string best;
     SimDuration least;
     for (const std::string& name : names) {
-        const SimDuration time = predict(e, candidate(e.set, shape, {e.kind, name}));
+        const SimDuration time =
+            endpoint_price(scenario_->endpoint, candidate(e.set, shape, {e.kind, name}), e.size, 0)
+                .total;
         if (!best.empty() && time >= least) continue;
         best = name;
         least = time;

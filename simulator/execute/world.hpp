@@ -52,7 +52,6 @@ class World {
     [[nodiscard]] std::string choose(const Exchange& e, std::uint32_t shape);
     /// Traffic of the first group of a shape under one algorithm; made once.
     const flow::Traffic& candidate(std::size_t set, std::uint32_t shape, const Variant& v);
-    [[nodiscard]] SimDuration predict(const Exchange& e, const flow::Traffic& t) const;
     std::uint16_t variant_index(std::size_t set, Collective kind, const std::string& algorithm);
     void make_traffic();
     std::unique_ptr<flow::Traffic> traffic_of(std::size_t set, std::uint32_t group,

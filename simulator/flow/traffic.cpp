@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <set>
 
 #include "base/check.hpp"
 
@@ -66,6 +67,9 @@ Traffic::Traffic(const PlanTemplate& plan, std::uint64_t plan_key, std::vector<R
     WEFT_CHECK(plan.n == members_.size(), "a plan for {} ranks, {} members", plan.n,
                members_.size());
     for (const Channel& c : plan.channels) total_weight_ += c.weight;
+    std::set<HostId> hosts;
+    for (const RankId r : members_) hosts.insert(around.fabric->gpu(around.placement->gpu(r)).host);
+    hosts_ = hosts.size();
     phases_ = number_phases(plan, phase_of_);
     for (const Channel& c : plan.channels)
         for (const Stage& stage : c.stages)
@@ -286,13 +290,15 @@ Cut Traffic::fewest_loops(Bytes size) const {
     return least;
 }
 
-Traffic::Margin Traffic::margin(Bytes size, std::size_t epoch, const StepCosts& costs) const {
+Traffic::Margin Traffic::margin(Bytes size, std::size_t epoch, const StepCosts& costs,
+                                std::int64_t overhead_per_mille) const {
     const EpochTraffic& e = epochs_[epoch];
     const Int128 fill = costs.of(e.fill).ps();
     if (e.spans.empty()) return {.before = costs.of(e.fill), .after = {}};
     const Cut c = fewest_loops(size);
     const auto of_size = [&](std::int64_t per_gib) {
-        return ceil_div(Int128{per_gib} * size.count(), Int128{1} << 30);
+        return ceil_div(Int128{per_gib} * size.count() * overhead_per_mille,
+                        (Int128{1} << 30) * 1000);
     };
     const std::int64_t parts = all_direct_ ? std::int64_t{c.loops} * c.loop_slices : c.loops;
     Int128 end = 0;

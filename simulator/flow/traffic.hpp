@@ -119,8 +119,13 @@ class Traffic {
         SimDuration after;   // drain
     };
     /// docs/design/0001, "Time": the first and the last slice loop pass the other phases, and loops
-    /// repeat latencies.
-    [[nodiscard]] Margin margin(Bytes size, std::size_t epoch, const StepCosts& costs) const;
+    /// repeat latencies. The bytes are those of `size` times the overhead; latencies are not.
+    [[nodiscard]] Margin margin(Bytes size, std::size_t epoch, const StepCosts& costs,
+                                std::int64_t overhead_per_mille) const;
+    /// The cut of the channel with the fewest slice loops.
+    [[nodiscard]] Cut fewest_loops(Bytes size) const;
+    /// Hosts that hold members.
+    [[nodiscard]] std::size_t hosts() const { return hosts_; }
 
   private:
     struct Stored {
@@ -142,13 +147,13 @@ class Traffic {
     void for_each_flow(const F& see) const;
     void lanes_of(std::size_t epoch, std::size_t channel, std::uint32_t src, std::uint32_t dst,
                   EdgeLanes& out) const;
-    [[nodiscard]] Cut fewest_loops(Bytes size) const;
     [[nodiscard]] Int128 weight_of(std::size_t channel) const;
 
     const PlanTemplate* plan_;
     std::uint64_t plan_key_;
     Int128 total_weight_ = 0;
     std::vector<RankId> members_;
+    std::size_t hosts_ = 0;
     const Placement* placement_;
     std::vector<LaneMaker*> makers_;
     const Legs* legs_;
