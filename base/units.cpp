@@ -160,10 +160,10 @@ std::string to_string(Bandwidth b) {
     return scaled(b.bits_per_second(), units);
 }
 std::string to_string(SimDuration d) {
-    return scaled(d.ps(), kTimeUnits);
+    return d.ps() == 0 ? "0" : scaled(d.ps(), kTimeUnits);
 }
 std::string to_string(SimTime t) {
-    return scaled(t.ps(), kTimeUnits);
+    return to_string(t - SimTime{});
 }
 
 }  // namespace weft

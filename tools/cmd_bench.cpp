@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include "base/units.hpp"
@@ -309,9 +310,31 @@ void validate(const Config& c) {
         refuse("--root", std::to_string(c.root), fmt::format("a rank below {}", c.ranks), "0");
 }
 
+/// Two buffers a rank, each as large as the larger of input and output.
+void check_memory(const Config& config, const Bench& bench) {
+    const PlanTemplate& plan = bench.plan();
+    const std::size_t element = live::size_of(bench.dtype());
+    const Binding b =
+        bind_total(plan, parse_bytes(config.max_size), static_cast<std::uint32_t>(element));
+    const BenchCase c{.plan = &plan, .count = b.count, .dtype = bench.dtype(), .op = bench.op()};
+    std::uint64_t need = 0;
+    for (std::uint32_t r = 0; r < config.ranks; ++r)
+        need += 2 * element *
+                std::max(elements_of(c, Buffer::kInput, r), elements_of(c, Buffer::kOutput, r));
+    const std::uint64_t have = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                               static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    if (need > have)
+        refuse("-e", config.max_size,
+               fmt::format("a size whose buffers ({} for {} ranks) fit into {} of memory",
+                           to_string(Bytes{static_cast<std::int64_t>(need)}), config.ranks,
+                           to_string(Bytes{static_cast<std::int64_t>(have)})),
+               "64MiB");
+}
+
 int run_bench(const Config& config) {
     validate(config);
     Bench bench(config, bench_plan(config));
+    check_memory(config, bench);
     print_header(config, bench);
     try {
         return run_table(config, bench) == 0 ? 0 : 1;
@@ -325,7 +348,8 @@ int run_bench(const Config& config) {
 
 void add_bench(CLI::App& app, std::function<int()>& run) {
     auto config = std::make_shared<Config>();
-    CLI::App* cmd = app.add_subcommand("bench", "Run a collective live; nccl-tests' columns");
+    CLI::App* cmd = app.add_subcommand(
+        "bench", "Run a collective live, ranks as threads; nccl-tests' columns.");
     cmd->footer(kFooter);
     cmd->add_option("collective", config->collective,
                     "allreduce, allgather, reducescatter, alltoall, broadcast or sendrecv")

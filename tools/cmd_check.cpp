@@ -10,8 +10,7 @@
 namespace weft::tools {
 namespace {
 
-constexpr const char* kHelp = R"(Prove a collective's Plan: it computes the collective, it cannot
-block, and in which order it reduces.
+constexpr const char* kHelp = R"(Prove a collective's Plan: what it computes, that it cannot block.
 
   weft check allreduce --algorithm ring --ranks 16
   weft check allreduce --algorithm hierarchical --ranks 64 --per-host 8
@@ -99,7 +98,7 @@ int check_one(const Options& o) {
     fmt::print("proved: every output is the collective's{}, no cycle of waits, {} transfers\n",
                p.in_place_ok ? " (in place too)" : "", r.transfers);
     fmt::print("steps:  {}    (textbook: {})\n", r.steps, row.make.steps);
-    fmt::print("bytes:  {:.4f} S sent by the busiest rank    (textbook: {})\n",
+    fmt::print("bytes:  {:.4f} S sent by the busiest rank, S the size    (textbook: {})\n",
                size > 0 ? static_cast<double>(most) / size : 0.0, row.make.bytes);
     const bool reduces =
         collective == Collective::kAllReduce || collective == Collective::kReduceScatter;

@@ -6,9 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include "base/result.hpp"
 #include "simulator/scenario.hpp"
 #include "tools/commands.hpp"
+#include "tools/flags.hpp"
+#include "tools/progress.hpp"
 #include "tools/report/report.hpp"
 #include "topology/io/yaml.hpp"
 #include "traces/load.hpp"
@@ -45,47 +46,6 @@ struct Options {
     std::uint64_t seed = 1;
     std::string out = "weft-out";
     bool json = false;
-};
-
-template <class T>
-T pick(const std::string& flag, const std::string& found,
-       const std::vector<std::pair<std::string, T>>& values) {
-    std::vector<std::string> names;
-    for (const auto& [name, value] : values) {
-        if (name == found) return value;
-        names.push_back(name);
-    }
-    throw ConfigError({.file = {},
-                       .line = 0,
-                       .key = flag,
-                       .found = printable(found),
-                       .expected = "one of " + suggest(found, names),
-                       .example = flag + " " + names.front()});
-}
-
-/// A line on a terminal, from the second second on; written over and removed at the end.
-class ProgressLine {
-  public:
-    [[nodiscard]] ProgressSink sink() {
-        if (isatty(STDERR_FILENO) == 0) return {};
-        return [this](double fraction, const std::string& what) {
-            const auto now = Clock::now();
-            if (now - start_ < std::chrono::seconds(1)) return;
-            if (shown_ && now - last_ < std::chrono::milliseconds(100)) return;
-            last_ = now;
-            shown_ = true;
-            fmt::print(stderr, "\r\033[K{:3.0f} %  {}", 100 * fraction, what);
-            std::fflush(stderr);
-        };
-    }
-    ~ProgressLine() {
-        if (shown_) fmt::print(stderr, "\r\033[K");
-    }
-
-  private:
-    Clock::time_point start_ = Clock::now();
-    Clock::time_point last_ = start_;
-    bool shown_ = false;
 };
 
 Scenario scenario_of(const Options& o, const Fabric& fabric, const Workload& workload) {

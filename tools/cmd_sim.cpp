@@ -1,14 +1,16 @@
 // weft sim: one collective on a fabric, and what bounds it.
 #include <fmt/format.h>
 #include <memory>
-#include <unistd.h>
 
-#include "base/result.hpp"
 #include "collectives/algorithms/algorithm.hpp"
 #include "simulator/endpoint/endpoint.hpp"
 #include "simulator/scenario.hpp"
 #include "tools/commands.hpp"
+#include "tools/flags.hpp"
+#include "tools/progress.hpp"
+#include "tools/report/report.hpp"
 #include "topology/io/yaml.hpp"
+#include "traces/synth/synth.hpp"
 
 namespace weft::tools {
 namespace {
@@ -45,39 +47,6 @@ struct Options {
     bool json = false;
 };
 
-/// One program of one collective over all ranks.
-Workload one_collective(Collective kind, Bytes size, std::size_t ranks) {
-    Workload w;
-    w.name = fmt::format("{} of {} over {} ranks", name_of(kind), to_string(size), ranks);
-    w.world = static_cast<std::uint32_t>(ranks);
-    w.program_of.assign(ranks, 0);
-    w.has_compute = false;
-    w.families = {
-        {.name = "world", .groups = {.size = w.world, .stride = 1, .order = {}, .where = {}}}};
-    Op op;
-    op.what = CollectiveOp{.kind = kind, .family = 0, .size = size};
-    w.programs = {{.name = "all", .labels = {""}, .ops = {op}}};
-    w.source = "command line";
-    return w;
-}
-
-/// The value of a flag in the names it may have.
-template <class T>
-T pick(const std::string& flag, const std::string& found,
-       const std::vector<std::pair<std::string, T>>& values) {
-    std::vector<std::string> names;
-    for (const auto& [name, value] : values) {
-        if (name == found) return value;
-        names.push_back(name);
-    }
-    throw ConfigError({.file = {},
-                       .line = 0,
-                       .key = flag,
-                       .found = printable(found),
-                       .expected = "one of " + suggest(found, names),
-                       .example = names.front()});
-}
-
 /// "LINK@2ms": the link goes down both ways at that time.
 Failure parse_failure(const Fabric& fabric, const std::string& text, SimDuration convergence) {
     const std::size_t at = text.rfind('@');
@@ -100,34 +69,6 @@ Failure parse_failure(const Fabric& fabric, const std::string& text, SimDuration
     f.convergence = convergence;
     return f;
 }
-
-template <class T>
-T parse_flag(const char* flag, const std::string& text, T (*parse)(const std::string&)) {
-    try {
-        return parse(text);
-    } catch (const ConfigError& e) {
-        throw e.at({}, 0, flag);
-    }
-}
-
-/// A line on a terminal that is written over, and removed at the end.
-class ProgressLine {
-  public:
-    ProgressSink sink() {
-        if (isatty(STDERR_FILENO) == 0) return {};
-        return [this](double fraction, const std::string& what) {
-            shown_ = true;
-            fmt::print(stderr, "\r\033[K{:3.0f} %  {}", 100 * fraction, what);
-            std::fflush(stderr);
-        };
-    }
-    ~ProgressLine() {
-        if (shown_) fmt::print(stderr, "\r\033[K");
-    }
-
-  private:
-    bool shown_ = false;
-};
 
 /// A rate, and what the endpoint model uses of it.
 std::string rate_text(const Scenario& s, LinkKind kind, Bandwidth nominal) {
@@ -153,36 +94,41 @@ std::string rates(const Scenario& s) {
                        to_string(fabric.link(nic.ports.front()).latency));
 }
 
-std::string verdict(const Result& r) {
-    if (r.busiest_links.empty()) return "nothing crosses a link";
-    const double bytes = 100.0 * static_cast<double>(r.lower_bound.ps()) /
-                         static_cast<double>(std::max<std::int64_t>(r.step_time.ps(), 1));
-    const LinkUse& l = r.busiest_links.front();
-    return fmt::format("{} ({:.1f} % of the time): the bytes of {} link {}",
-                       to_string(r.lower_bound), bytes, l.kind, l.name);
-}
-
 void print_text(const Scenario& s, const Result& r) {
-    fmt::print("{} on {} ({})\n", s.workload->name, s.fabric->name(), s.placement.description);
+    const std::uint32_t ranks = s.workload->world;
+    fmt::print("{} over {} rank{} on {} ({})\n", s.workload->name, ranks, ranks == 1 ? "" : "s",
+               s.fabric->name(), s.placement.description);
     for (const CollectiveSummary& c : r.collectives)
         fmt::print("  time {}   algbw {:.2f} GB/s   busbw {:.2f} GB/s   algorithm {}\n",
                    to_string(c.mean_time), c.algbw_gbytes_per_s, c.busbw_gbytes_per_s, c.algorithm);
-    fmt::print("  lower bound {}\n", verdict(r));
-    fmt::print("  rates: {}\n", rates(s));
-    fmt::print("\n  {:>7}  {:>10}  {:>10}  busiest links\n", "use", "carried", "busy");
-    for (const LinkUse& l : r.busiest_links)
-        fmt::print("  {:6.1f} %  {:>10}  {:>10}  {}\n", 100 * l.utilisation, to_string(l.carried),
-                   to_string(l.busy), l.name);
-    fmt::print("\n");
+    if (r.collectives.empty()) fmt::print("  time 0: one rank has nothing to send\n");
+    if (!r.lower_bound_by.empty())
+        fmt::print("  lower bound {} ({:.1f} % of the time): {}\n", to_string(r.lower_bound),
+                   100.0 * static_cast<double>(r.lower_bound.ps()) /
+                       static_cast<double>(std::max<std::int64_t>(r.step_time.ps(), 1)),
+                   r.lower_bound_by);
+    fmt::print("  rates: {}\n\n", rates(s));
+    if (!r.busiest_distinct.empty()) fmt::print("{}\n", links_text(r));
     for (const std::string& a : r.assumptions) fmt::print("  assumed: {}\n", a);
     for (const std::string& w : r.warnings) fmt::print("  warning: {}\n", w);
+}
+
+Bytes parse_size(const std::string& text) {
+    const Bytes size = parse_flag("--size", text, parse_bytes);
+    if (size.count() > 0) return size;
+    throw ConfigError({.file = {},
+                       .line = 0,
+                       .key = "--size",
+                       .found = printable(text),
+                       .expected = "at least 1 B",
+                       .example = "64MiB"});
 }
 
 int run_sim(const Options& o) {
     const Fabric fabric = load_fabric(o.fabric);
     const std::size_t gpus = o.gpus == 0 ? fabric.gpus().size() : o.gpus;
-    const Workload workload = one_collective(parse_collective(o.collective),
-                                             parse_flag("--size", o.size, parse_bytes), gpus);
+    const Workload workload = one_collective(parse_collective(o.collective), parse_size(o.size),
+                                             static_cast<std::uint32_t>(gpus));
     Scenario s;
     s.fabric = &fabric;
     s.workload = &workload;

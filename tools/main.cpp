@@ -29,7 +29,10 @@ class ShortList final : public CLI::Formatter {
 /// One line, like every other error, that ends with where to read more.
 int usage_error(const CLI::App& app, const CLI::ParseError& e) {
     std::string command = "weft";
-    for (const CLI::App* sub : app.get_subcommands()) command += " " + sub->get_name();
+    for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+        at = at->get_subcommands().front();
+        command += " " + at->get_name();
+    }
     fmt::print(stderr, "weft: {} (see {} --help)\n", weft::printable(e.what(), 200), command);
     return 2;
 }

@@ -44,7 +44,8 @@ Json to_json(const LinkUse& l) {
             {"tier", l.tier},
             {"carried_bytes", l.carried.count()},
             {"utilisation", rounded(l.utilisation)},
-            {"busy_ps", l.busy.ps()}};
+            {"busy_ps", l.busy.ps()},
+            {"alike", l.alike}};
 }
 
 Json to_json(const LinkGroupUse& g) {
@@ -82,9 +83,11 @@ std::string to_json(const Result& r) {
     j["compute_ps"] = r.compute.ps();
     j["bubble_ps"] = r.bubble.ps();
     j["lower_bound_ps"] = r.lower_bound.ps();
+    j["lower_bound_by"] = r.lower_bound_by;
     j["families"] = list(r.families);
     j["collectives"] = list(r.collectives);
     j["busiest_links"] = list(r.busiest_links);
+    j["busiest_distinct"] = list(r.busiest_distinct);
     j["link_groups"] = list(r.link_groups);
     j["timeline"] = list(r.timeline);
     j["assumptions"] = r.assumptions;

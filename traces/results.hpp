@@ -44,8 +44,9 @@ struct LinkUse {
     std::int32_t plane = -1;
     std::int32_t tier = 0;
     Bytes carried;
-    double utilisation = 0;  // carried / (capacity x step time)
-    SimDuration busy;        // time with any traffic on it
+    double utilisation = 0;   // carried / (capacity x step time)
+    SimDuration busy;         // time with any traffic on it
+    std::uint32_t alike = 1;  // links of equal kind, direction, utilisation and busy, with this one
 };
 
 /// Sum over the links of one kind, tier, plane and direction, for the drawing.
@@ -79,10 +80,13 @@ struct Result {
     SimDuration bubble;   // slowest rank: neither compute nor communication in flight
     std::vector<FamilyTime> families;
     std::vector<CollectiveSummary> collectives;
-    std::vector<LinkUse> busiest_links;  // the ten busiest, by utilisation then by id
+    std::vector<LinkUse> busiest_links;     // the ten busiest, by utilisation then by id
+    std::vector<LinkUse> busiest_distinct;  // the same, but of all that are alike only the first
     std::vector<LinkGroupUse> link_groups;
     std::vector<Span> timeline;
-    SimDuration lower_bound;  // max over links of bytes / capacity, and critical path
+    /// The longest of: a link's bytes at the rate that the endpoint leaves it; a rank's compute.
+    SimDuration lower_bound;
+    std::string lower_bound_by;  // "the bytes of access link tor[0] > host[1].nic[0]"
     std::vector<std::string> assumptions;
     std::vector<std::string> warnings;  // "3 links above 90 %: victim flows are not modelled"
     std::map<std::string, std::string> scenario;  // resolved, flat: "fabric.name" -> "hpn7"

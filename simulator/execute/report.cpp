@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -44,7 +45,17 @@ class Reporter {
     void find_slowest();
     void account();
     void summarise_collectives();
+    /// Utilisation, negated for order, then the link.
+    struct Load {
+        double negated;
+        std::uint32_t link;
+        bool operator<(const Load& o) const {
+            return std::tie(negated, link) < std::tie(o.negated, o.link);
+        }
+    };
     void measure_links();
+    void rank_links(std::vector<Load> loads);
+    [[nodiscard]] LinkUse use_of(const Load& load, std::uint32_t alike) const;
     void bound();
     void draw_timeline();
     void add_spans(RankId rank);
@@ -144,12 +155,18 @@ void Reporter::summarise_collectives() {
     }
 }
 
+bool is_up(const Fabric& fabric, const Link& link) {
+    if (link.kind == LinkKind::kScaleUp || link.kind == LinkKind::kPcie)
+        return fabric.node(link.from).kind == NodeKind::kGpu;
+    return fabric.node(link.from).tier < fabric.node(link.to).tier;
+}
+
 void Reporter::measure_links() {
     const Fabric& fabric = *s_.fabric;
     const double seconds =
         static_cast<double>(std::max<std::int64_t>(r_.step_time.ps(), 1)) * 1e-12;
     std::map<std::tuple<std::string, int, int, int, bool>, LinkGroupUse> groups;
-    std::vector<std::pair<double, std::uint32_t>> load;  // negated, for order
+    std::vector<Load> loads;
     std::size_t high = 0;
     for (std::uint32_t l = 0; l < fabric.links().size(); ++l) {
         const Link& link = fabric.links()[l];
@@ -157,13 +174,9 @@ void Reporter::measure_links() {
         const Int128 bits = c == flow::kNoClass ? 0 : machine_.fluid().carried_bits(c);
         const double utilisation = static_cast<double>(bits) /
                                    (static_cast<double>(link.capacity.bits_per_second()) * seconds);
-        if (bits > 0) load.emplace_back(-utilisation, l);
+        if (bits > 0) loads.push_back({-utilisation, l});
         if (utilisation > kHighLoad) ++high;
-        const bool up = link.kind == LinkKind::kScaleUp
-                            ? fabric.node(link.from).kind == NodeKind::kGpu
-                        : link.kind == LinkKind::kPcie
-                            ? fabric.node(link.from).kind == NodeKind::kGpu
-                            : fabric.node(link.from).tier < fabric.node(link.to).tier;
+        const bool up = is_up(fabric, link);
         LinkGroupUse& g = groups[{kind_name(link.kind), link.tier, link.plane, link.rail, up}];
         g = {.kind = kind_name(link.kind),
              .tier = link.tier,
@@ -179,40 +192,77 @@ void Reporter::measure_links() {
         g.mean_utilisation /= g.links;
         r_.link_groups.push_back(std::move(g));
     }
-    const std::size_t top = std::min(load.size(), kBusiestLinks);
-    std::partial_sort(load.begin(), load.begin() + static_cast<std::ptrdiff_t>(top), load.end());
-    for (std::size_t i = 0; i < top; ++i) {
-        const LinkId id{load[i].second};
-        const Link& link = fabric.link(id);
-        const flow::ClassId c = q_.class_of_link[id.index()];
-        const Int128 bits = machine_.fluid().carried_bits(c);
-        r_.busiest_links.push_back({.link = id,
-                                    .name = fabric.name_of(id),
-                                    .kind = kind_name(link.kind),
-                                    .rail = link.rail,
-                                    .plane = link.plane,
-                                    .tier = link.tier,
-                                    .carried = Bytes{static_cast<std::int64_t>(bits / 8)},
-                                    .utilisation = -load[i].first,
-                                    .busy = machine_.fluid().busy(c)});
-    }
+    rank_links(std::move(loads));
     if (high > 0)
         r_.warnings.push_back(
             fmt::format("{} links above 90 %: victim flows are not modelled", high));
 }
 
+LinkUse Reporter::use_of(const Load& load, std::uint32_t alike) const {
+    const LinkId id{load.link};
+    const Link& link = s_.fabric->link(id);
+    const flow::ClassId c = q_.class_of_link[id.index()];
+    const Int128 bits = machine_.fluid().carried_bits(c);
+    return {.link = id,
+            .name = s_.fabric->name_of(id),
+            .kind = kind_name(link.kind),
+            .rail = link.rail,
+            .plane = link.plane,
+            .tier = link.tier,
+            .carried = Bytes{static_cast<std::int64_t>(bits / 8)},
+            .utilisation = -load.negated,
+            .busy = machine_.fluid().busy(c),
+            .alike = alike};
+}
+
+/// The ten busiest, and the ten busiest that differ: symmetric jobs load hundreds of links alike.
+void Reporter::rank_links(std::vector<Load> loads) {
+    using Likeness = std::tuple<double, LinkKind, bool, SimDuration>;
+    const auto likeness = [&](const Load& l) {
+        const Link& link = s_.fabric->links()[l.link];
+        return Likeness{l.negated, link.kind, is_up(*s_.fabric, link),
+                        machine_.fluid().busy(q_.class_of_link[l.link])};
+    };
+    std::map<Likeness, std::pair<Load, std::uint32_t>> alike;  // the first of each, how many
+    for (const Load& l : loads) ++alike.try_emplace(likeness(l), l, 0).first->second.second;
+    const auto busiest = [](std::vector<Load>& from) {
+        const std::size_t top = std::min(from.size(), kBusiestLinks);
+        std::partial_sort(from.begin(), from.begin() + static_cast<std::ptrdiff_t>(top),
+                          from.end());
+        from.resize(top);
+    };
+    std::vector<Load> distinct;
+    for (const auto& [key, group] : alike) distinct.push_back(group.first);
+    busiest(loads);
+    busiest(distinct);
+    for (const Load& l : loads) r_.busiest_links.push_back(use_of(l, alike.at(likeness(l)).second));
+    for (const Load& l : distinct)
+        r_.busiest_distinct.push_back(use_of(l, alike.at(likeness(l)).second));
+}
+
 void Reporter::bound() {
     Int128 most = 0;
-    for (flow::ClassId c = 0; c < q_.links.size(); ++c) {
+    LinkId link;
+    for (const flow::LinkClass& c : q_.links) {
         std::int64_t rate = 0;
         for (const auto& epoch : world_.universe().capacity)
-            rate = std::max(rate, epoch[q_.links[c].first.index()]);
-        if (rate > 0) most = std::max(most, machine_.fluid().carried_bits(c) * kPsPerSecond / rate);
+            rate = std::max(rate, epoch[c.first.index()]);
+        if (rate == 0) continue;
+        const auto id = static_cast<flow::ClassId>(&c - q_.links.data());
+        const Int128 time = machine_.fluid().carried_bits(id) * kPsPerSecond / rate;
+        if (time > most || (time == most && link.valid() && c.first < link)) link = c.first;
+        most = std::max(most, time);
     }
+    if (link.valid())
+        r_.lower_bound_by =
+            fmt::format("the bytes of {} link {}", kind_name(s_.fabric->link(link).kind),
+                        s_.fabric->name_of(link));
     for (const flow::RankClass& c : q_.ranks) {
         Int128 compute = 0;
         for (const Op& op : program_of(c.first).ops)
             if (const auto* k = std::get_if<ComputeOp>(&op.what)) compute += k->time.ps();
+        if (compute > most)
+            r_.lower_bound_by = fmt::format("the compute of rank {}", c.first.value());
         most = std::max(most, compute);
     }
     r_.lower_bound = SimDuration{static_cast<std::int64_t>(most)};

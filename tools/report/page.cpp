@@ -32,9 +32,9 @@ svg text{font-family:inherit;fill:var(--ink)}
  border-radius:4px}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:13px}
-th,td{padding:5px 10px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+th,td{padding:5px 8px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th{color:var(--soft);font-weight:600}th.t,td.t{text-align:left}
-td.bar{min-width:120px}td.bar div{background:var(--wash);border-radius:3px}
+td.bar{min-width:80px}td.bar div{background:var(--wash);border-radius:3px}
 td.bar i{display:block;height:11px;border-radius:3px}
 td code{font-family:ui-monospace,"DejaVu Sans Mono",monospace;font-size:12px}
 .dot{display:inline-block;width:9px;height:9px;border-radius:50%;margin-right:7px}

@@ -22,6 +22,8 @@ struct Report {
 
 [[nodiscard]] std::string html_report(const Report& r);
 [[nodiscard]] std::string text_report(const Report& r);
+/// The table of the busiest links; empty when nothing crosses one.
+[[nodiscard]] std::string links_text(const Result& r);
 /// JSON Array of the Trace Event Format (Perfetto, chrome://tracing): a process a rank, a thread a
 /// queue.
 [[nodiscard]] std::string trace_events(const Result& r);

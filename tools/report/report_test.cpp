@@ -26,6 +26,8 @@ Result made_up() {
                              us(400), 182.4, 159.6});
     r.busiest_links.push_back(
         {LinkId{4}, "host[0].nic[2]:1 > tor[17]", "access", 2, 1, 1, Bytes{1 << 30}, 0.42, ms(44)});
+    r.busiest_distinct = r.busiest_links;
+    r.busiest_distinct.front().alike = 48;
     for (const bool up : {true, false})
         for (std::int32_t plane = 0; plane < 2; ++plane)
             for (std::int32_t rail = 0; rail < 8; ++rail)

@@ -25,17 +25,19 @@ std::string head(std::initializer_list<const char*> left,
 }  // namespace
 
 std::string links(const Result& r) {
-    if (r.busiest_links.empty()) return {};
-    std::string out = head({"link", "kind", "rail", "plane"}, {"carried", "busy", "used", ""});
-    for (const LinkUse& l : r.busiest_links)
+    if (r.busiest_distinct.empty()) return {};
+    std::string out =
+        head({"link", "kind", "rail", "plane"}, {"links", "carried", "busy", "used", ""});
+    for (const LinkUse& l : r.busiest_distinct)
         out += fmt::format(
             "<tr><td class=\"t\"><code>{}</code></td><td class=\"t\">{}</td>"
             "<td class=\"t\">{}</td><td class=\"t\">{}</td>"
-            "<td>{}</td><td>{}</td><td>{}</td>{}</tr>",
+            "<td>{}</td><td>{}</td><td>{}</td><td>{}</td>{}</tr>",
             escaped(l.name), escaped(l.kind), l.rail < 0 ? "-" : fmt::to_string(l.rail),
-            l.plane < 0 ? "-" : fmt::to_string(l.plane), to_string(l.carried), to_string(l.busy),
-            percent(l.utilisation), bar_cell(l.utilisation, heat(0.65)));
+            l.plane < 0 ? "-" : fmt::to_string(l.plane), l.alike, to_string(l.carried),
+            to_string(l.busy), percent(l.utilisation), bar_cell(l.utilisation, heat(0.65)));
     return section("Busiest links",
+                   "One row for all links of equal kind, direction and load; the first is named. "
                    "Used: bytes carried over what the link could carry in the step.",
                    out + "</tbody></table></div>");
 }

@@ -84,7 +84,7 @@ std::string axis(const Window& w, double height) {
         out += fmt::format(R"(<line class="axis" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1:.0f}"/>)",
                            x, height);
         const char* anchor = i == 8 ? "end" : i == 0 ? "start" : "middle";
-        out += text(x, height + 13, t == 0 ? "0" : to_string(SimDuration{t}), anchor, "soft");
+        out += text(x, height + 13, to_string(SimDuration{t}), anchor, "soft");
     }
     return out;
 }

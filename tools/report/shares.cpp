@@ -61,7 +61,13 @@ std::string limit_of(const Result& r) {
     if (most->name == "compute") {
         SimDuration exposed;
         for (const FamilyTime& f : r.families) exposed += f.exposed;
-        return text + fmt::format("; a perfect network would save at most {}", to_string(exposed));
+        if (exposed == SimDuration{}) return text + "; no communication is exposed";
+        return text +
+               (r.bubble == SimDuration{}
+                    ? fmt::format("; a perfect network would save at most {}", to_string(exposed))
+                    : fmt::format("; a perfect network would save {} and what of the bubble waits "
+                                  "for communication",
+                                  to_string(exposed)));
     }
     if (most->name == "bubble")
         return text + ": more micro-batches or fewer pipeline stages, not a faster network";

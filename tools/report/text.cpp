@@ -13,10 +13,11 @@ std::string percent(double share) {
 }
 
 void add_step(std::string& out, const Result& r) {
-    out += fmt::format("step time   {}   (slowest of all ranks: rank {}; no step can beat {})\n",
-                       to_string(r.step_time),
-                       r.slowest_rank.valid() ? std::to_string(r.slowest_rank.value()) : "-",
-                       to_string(r.lower_bound));
+    out += fmt::format("step time   {}   (rank {}, the slowest", to_string(r.step_time),
+                       r.slowest_rank.valid() ? std::to_string(r.slowest_rank.value()) : "-");
+    if (!r.lower_bound_by.empty())
+        out += fmt::format("; no step beats {}, {}", to_string(r.lower_bound), r.lower_bound_by);
+    out += ")\n";
     if (!r.has_compute) out += "compute: none in the trace, so no exposure is reported\n";
     for (const Share& s : shares_of(r))
         out += fmt::format("  {:<16} {:>12}   {}\n", s.name, to_string(s.time), percent(s.of_step));
@@ -29,6 +30,11 @@ void add_families(std::string& out, const Result& r) {
     for (const FamilyTime& f : r.families)
         out += fmt::format("  {:<12} {:>12} {:>12} {:>12}\n", f.family, to_string(f.total),
                            r.has_compute ? to_string(f.exposed) : "-", to_string(f.waiting));
+    out +=
+        r.has_compute
+            ? "  (exposed: while the rank computes nothing; waiting: for other members to arrive; "
+              "bubble: neither)\n"
+            : "  (waiting: for other members to arrive)\n";
 }
 
 void add_collectives(std::string& out, const Result& r) {
@@ -41,16 +47,18 @@ void add_collectives(std::string& out, const Result& r) {
                            to_string(c.mean_time), c.busbw_gbytes_per_s);
 }
 
-void add_links(std::string& out, const Result& r) {
-    if (r.busiest_links.empty()) return;
-    out += fmt::format("\n{:<44}{:<10}{:>12}{:>8}{:>12}\n", "busiest links", "kind", "carried",
-                       "used", "busy");
-    for (const LinkUse& l : r.busiest_links)
-        out += fmt::format("  {:<42}{:<10}{:>12}{:>8}{:>12}\n", l.name, l.kind,
-                           to_string(l.carried), percent(l.utilisation), to_string(l.busy));
-}
-
 }  // namespace
+
+std::string links_text(const Result& r) {
+    if (r.busiest_distinct.empty()) return {};
+    std::string out = fmt::format("{:<44}{:<10}{:>8}{:>12}{:>9}{:>12}\n",
+                                  "busiest links, one row for all equal ones", "kind", "links",
+                                  "carried", "used", "busy");
+    for (const LinkUse& l : r.busiest_distinct)
+        out += fmt::format("  {:<42}{:<10}{:>8}{:>12}  {}{:>12}\n", l.name, l.kind, l.alike,
+                           to_string(l.carried), percent(l.utilisation), to_string(l.busy));
+    return out;
+}
 
 std::string text_report(const Report& report) {
     const Result& r = *report.result;
@@ -58,7 +66,7 @@ std::string text_report(const Report& report) {
     add_step(out, r);
     add_families(out, r);
     add_collectives(out, r);
-    add_links(out, r);
+    if (!r.busiest_distinct.empty()) out += "\n" + links_text(r);
     out += "\nlimit: " + limit_of(r) + "\n";
     constexpr std::size_t kWarnings = 3;
     for (std::size_t i = 0; i < std::min(r.warnings.size(), kWarnings); ++i)

@@ -30,7 +30,10 @@ void write_atomically(const std::filesystem::path& path, const std::string& text
         }
     }
     std::filesystem::rename(draft, path, error);
-    if (error) fault(error.message());
+    if (!error) return;
+    const std::string why = error.message();
+    std::filesystem::remove(draft, error);
+    fault(why);
 }
 
 }  // namespace weft::tools

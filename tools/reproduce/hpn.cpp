@@ -2,7 +2,8 @@
 
 #include <cmath>
 #include <fmt/format.h>
-#include <functional>
+#include <nlohmann/json.hpp>
+#include <set>
 
 #include "topology/fabrics/fabrics.hpp"
 #include "traces/synth/synth.hpp"
@@ -32,9 +33,9 @@ class Bench {
         ++done_;
         return step_times(trial, options_.seeds, options_.threads);
     }
-    Spread gain(const Trial& slow, const Trial& fast, const std::string& what) {
+    std::vector<double> gain(const Trial& slow, const Trial& fast, const std::string& what) {
         const auto a = times(slow, what);
-        return spread(gains(a, times(fast, what)));
+        return gains(a, times(fast, what));
     }
 
   private:
@@ -78,9 +79,10 @@ void run_duel(Bench& bench, const Duel& d, const DuelNames& names, std::vector<F
         fast.fabric = d.fast;
         return bench.gain(slow, fast, names.experiment + " " + names.setting);
     };
-    const auto add = [&](const char* quantity, const Spread& value, double low, double high,
-                         bool off) {
-        out.push_back({names.experiment, names.setting, quantity, value, low, high, off});
+    const auto add = [&](const char* quantity, const std::vector<double>& by_seed, double low,
+                         double high, bool off) {
+        out.push_back(
+            {names.experiment, names.setting, quantity, spread(by_seed), low, high, off, by_seed});
     };
     add("rails", measure(rails, rival(d.qps)), names.rails_low, names.rails_high, false);
     add("all-reduce", measure(all, rival(d.qps)), names.all_low, names.all_high, false);
@@ -110,7 +112,8 @@ void against_dcn(Bench& bench, std::vector<Finding>& out) {
         const Fabric dcn =
             make_fabric_from_text(fmt::format("dcn+:pods=1,tor_uplinks={}", 8 * uplinks));
         run_duel(bench, {&dcn, &hpn, 448, 1, qps, off},
-                 {"E2", fmt::format("{} uplinks, Q = {}", uplinks, qps), 1.582, 1.582, .593, .593},
+                 {"E2", fmt::format("{} uplink{}, Q = {}", uplinks, uplinks == 1 ? "" : "s", qps),
+                  1.582, 1.582, .593, .593},
                  out);
     };
     for (const std::uint32_t uplinks : {8U, 4U, 2U, 1U}) duel(uplinks, kDefaultQps, uplinks == 8);
@@ -140,8 +143,8 @@ void lost_link(Bench& bench, std::vector<Finding>& out) {
         Trial broken = healthy;
         broken.failures = {port_down(hpn, GpuId{0})};
         const auto good = bench.times(healthy, "E3 " + setting);
-        std::vector<double> loss = gains(good, bench.times(broken, "E3 " + setting));
-        out.push_back({"E3", setting, quantity, spread(std::move(loss)), paper, paper, off});
+        const std::vector<double> loss = gains(good, bench.times(broken, "E3 " + setting));
+        out.push_back({"E3", setting, quantity, spread(loss), paper, paper, off, loss});
     };
     const Workload rails = strided_collectives(Collective::kAllReduce,
                                                kFourGigabytes / kGpusPerHost, kGpus, kGpusPerHost);
@@ -160,7 +163,8 @@ void lost_link(Bench& bench, std::vector<Finding>& out) {
     };
     for (const std::uint32_t microbatches : {1U, 2U, 4U, 8U, 16U})
         change(training(microbatches, kAchievedFlop), hierarchical, "training",
-               fmt::format("{} micro-batches", microbatches), -.0625, false);
+               fmt::format("{} micro-batch{}", microbatches, microbatches == 1 ? "" : "es"), -.0625,
+               false);
     change(training(1, kAchievedFlop / 10), hierarchical, "training, hidden",
            "compute ten times slower", 0, true);
 }
@@ -172,27 +176,33 @@ struct Chapter {
 };
 
 constexpr Chapter kChapters[] = {
-    {"E1",
-     "Dual plane against single plane: 4 GB over two segments (paper, App. A: +50.1 to +63.7 %)",
-     "With one plane the Agg picks one of the receiver's two ToRs for each QP, so the Q QPs of a "
-     "ring edge\n"
-     "  land unevenly on two 200 Gbps ports; the slowest edge of the ring rules. With two planes "
-     "the\n"
-     "  sender's port decides the receiver's. Off: disjoint paths and least outstanding bytes "
-     "(library weft)."},
-    {"E2",
-     "HPN against DCN+ at 448 GPUs (paper, Fig. 17: all-reduce up to +59.3 %, multi-all-reduce up "
-     "to +158.2 %)",
-     "56 hosts are one segment of HPN: no second tier. On DCN+ every 16th ring edge leaves its "
-     "segment; its QPs\n"
-     "  collide on ToR uplinks and Agg downlinks and land unevenly on two ports. Off: library "
-     "weft."},
-    {"E3", "One NIC-ToR link lost, 256 GPUs (paper: -6.25 % of LLaMA-7B training throughput)",
-     "The NIC keeps one of two ports; the ring of its rail runs at half rate, and the step loses "
-     "what that exposes.\n"
-     "  Two readings of -6.25 %: 1/16 of the host's ports; or 6.7 % of the step exposed while one "
-     "rail halves."},
+    {"E1", "Dual plane against single plane: 4 GB over two segments",
+     "  With one plane the Agg picks one of the receiver's two ToRs for each QP, so the Q QPs of "
+     "a\n"
+     "  ring edge land unevenly on two 200 Gbps ports; the slowest edge of the ring rules. With "
+     "two\n"
+     "  planes the sender's port decides the receiver's. Off: disjoint paths and least "
+     "outstanding\n"
+     "  bytes (library weft).\n"},
+    {"E2", "HPN against DCN+ at 448 GPUs, 4 GB",
+     "  56 hosts are one segment of HPN: no second tier. On DCN+ every 16th ring edge leaves its\n"
+     "  segment; its QPs collide on ToR uplinks and Agg downlinks and land unevenly on two ports.\n"
+     "  Uplinks are those from a ToR to each Agg; 8 is full bisection. Off: library weft.\n"},
+    {"E3", "One NIC-ToR link lost, 256 GPUs",
+     "  The NIC keeps one of two ports; the ring of its rail runs at half rate, and the step "
+     "loses\n"
+     "  what that exposes. Two readings of the paper's -6.25 %: 1/16 of the host's ports; or 6.7 "
+     "%\n"
+     "  of the step exposed while one rail halves.\n"},
 };
+
+constexpr const char* kTerms =
+    "Median [5 %, 95 %] over {} hash seed{}. Assumptions: docs/reproduce/hpn-assumptions.md.\n"
+    "  rails       one ring per rail, all at once, no NVLink (the paper's multi-all-reduce)\n"
+    "  all-reduce  hierarchical, over NVLink and the rails\n"
+    "  Q           QPs (hashed paths) per connection; all switches hash with one seed, but in\n"
+    "              \"own seeds\", where each has its own\n"
+    "  off         the counterfactual: without the mechanism, at most 5 % may be left\n";
 
 }  // namespace
 
@@ -208,15 +218,34 @@ std::string verdict(const Finding& f) {
 
 namespace {
 
+std::string paper_text(const Finding& f) {
+    if (f.paper_low == 0 && f.paper_high == 0)
+        return f.counterfactual ? "counterfactual" : "no figure in the paper";
+    if (f.paper_low == f.paper_high) return fmt::format("paper {:+.2f} %", 100 * f.paper_low);
+    return fmt::format("paper {:+.1f} to {:+.1f} %", 100 * f.paper_low, 100 * f.paper_high);
+}
+
+/// One quantity of one experiment: a heading with the paper's figure, a row per setting.
+std::string table_of(const HpnReproduction& r, const Finding& heading) {
+    std::string text = fmt::format("\n  {} ({})\n", heading.quantity, paper_text(heading));
+    for (const Finding& f : r.findings)
+        if (f.experiment == heading.experiment && f.quantity == heading.quantity) {
+            const std::string found = verdict(f);
+            text += fmt::format("    {:<28} {:>26}{}{}\n", f.setting, percent(f.value),
+                                found.empty() ? "" : "  ", found);
+        }
+    return text;
+}
+
 /// What share of the NIC bound the slowest ring edge gets, which one collision fraction should tell
 /// for both of the paper's figures.
 std::string worst_edges(const HpnReproduction& r) {
     std::string text =
-        "worst ring edge on DCN+, as a share of the NIC bound (paper: +158.2 % means .39):";
+        "\n  slowest ring edge on DCN+, as a share of the NIC bound (paper: +158.2 % means .39)\n";
     for (const Finding& f : r.findings)
         if (f.experiment == "E2" && f.quantity == "rails")
-            text += fmt::format("\n  {:<28} {:.2f}", f.setting, 1 / (1 + f.value.median));
-    return text + "\n\n";
+            text += fmt::format("    {:<28} {:>10.2f}\n", f.setting, 1 / (1 + f.value.median));
+    return text;
 }
 
 }  // namespace
@@ -229,36 +258,46 @@ HpnReproduction reproduce_hpn(const HpnOptions& options, const ProgressSink& pro
     against_dcn(bench, r.findings);
     lost_link(bench, r.findings);
     r.warnings = {
-        "NVLS is not modelled yet: all-reduce is bound by NVLink (1.75 S per GPU) earlier than on "
-        "the "
-        "paper's testbed, which dilutes the fabric's gain"};
+        "NVLS is not modelled yet: all-reduce is bound by NVLink (1.75 S per GPU) earlier than on\n"
+        "the paper's testbed, which dilutes the fabric's gain"};
     return r;
 }
 
 std::string to_text(const HpnReproduction& r, const HpnOptions& options) {
-    std::string text = fmt::format(
-        "HPN 7.0 (SIGCOMM 2024): what the paper measured and what Weft simulates\n"
-        "median [5 %, 95 %] over {} hash seeds; assumptions: docs/reproduce/hpn-assumptions.md\n",
-        options.seeds);
+    std::string text =
+        "HPN 7.0 (SIGCOMM 2024): what the paper measured and what Weft simulates\n" +
+        fmt::format(fmt::runtime(kTerms), options.seeds, options.seeds == 1 ? "" : "s");
     for (const Chapter& chapter : kChapters) {
-        text += fmt::format("\n{}  {}\n  {}\n\n", chapter.key, chapter.title, chapter.mechanism);
-        text += fmt::format("  {:<28} {:<28} {:>26}  {:>16}  {}\n", "setting", "quantity",
-                            "simulated", "paper", "verdict");
-        for (const Finding& f : r.findings) {
-            if (f.experiment != chapter.key) continue;
-            std::string paper = "-";
-            if (f.paper_low != 0 || f.paper_high != 0)
-                paper =
-                    f.paper_low == f.paper_high
-                        ? fmt::format("{:+.2f} %", 100 * f.paper_low)
-                        : fmt::format("{:+.1f}..{:+.1f} %", 100 * f.paper_low, 100 * f.paper_high);
-            text += fmt::format("  {:<28} {:<28} {:>26}  {:>16}  {}\n", f.setting, f.quantity,
-                                percent(f.value), paper, verdict(f));
-        }
+        text += fmt::format("\n{}  {}\n{}", chapter.key, chapter.title, chapter.mechanism);
+        std::set<std::string> told;
+        for (const Finding& f : r.findings)
+            if (f.experiment == chapter.key && told.insert(f.quantity).second)
+                text += table_of(r, f);
+        if (chapter.key == std::string{"E2"}) text += worst_edges(r);
     }
-    text += "\n" + worst_edges(r);
+    text += "\n";
     for (const std::string& warning : r.warnings) text += "note: " + warning + "\n";
     return text;
+}
+
+std::string to_json(const HpnReproduction& r, const HpnOptions& options) {
+    nlohmann::json findings = nlohmann::json::array();
+    for (const Finding& f : r.findings) {
+        nlohmann::json j{{"experiment", f.experiment},  {"setting", f.setting},
+                         {"quantity", f.quantity},      {"median", f.value.median},
+                         {"percentile_5", f.value.low}, {"percentile_95", f.value.high},
+                         {"by_seed", f.by_seed},        {"counterfactual", f.counterfactual},
+                         {"verdict", verdict(f)}};
+        const bool known = f.paper_low != 0 || f.paper_high != 0;
+        if (known) j["paper"] = {f.paper_low, f.paper_high};
+        findings.push_back(std::move(j));
+    }
+    const nlohmann::json all{{"schema", "weft/reproduce-hpn/1"},
+                             {"seeds", options.seeds},
+                             {"assumptions", "docs/reproduce/hpn-assumptions.md"},
+                             {"notes", r.warnings},
+                             {"findings", findings}};
+    return all.dump(1) + "\n";
 }
 
 }  // namespace weft::tools

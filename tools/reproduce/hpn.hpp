@@ -19,6 +19,7 @@ struct Finding {
     double paper_low = 0;    // the paper's range; equal when one figure; 0, 0 when it gives none
     double paper_high = 0;
     bool counterfactual = false;
+    std::vector<double> by_seed;  // what `value` summarises, seed 1 first
 };
 
 /// "inside", "miss: below", "miss: above": 5-95 % of the seeds against the paper's range. For a
@@ -37,7 +38,9 @@ struct HpnReproduction {
 [[nodiscard]] HpnReproduction reproduce_hpn(const HpnOptions& options,
                                             const ProgressSink& progress);
 
-/// The report as text for a terminal.
+/// The report as text for a terminal, at most 110 columns.
 [[nodiscard]] std::string to_text(const HpnReproduction& r, const HpnOptions& options);
+/// Every finding with its value for each seed, as fractions: .5 is +50 %.
+[[nodiscard]] std::string to_json(const HpnReproduction& r, const HpnOptions& options);
 
 }  // namespace weft::tools

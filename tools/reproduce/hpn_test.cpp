@@ -1,6 +1,8 @@
 #include "tools/reproduce/hpn.hpp"
 
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "topology/fabrics/fabrics.hpp"
 #include "traces/synth/synth.hpp"
@@ -30,6 +32,40 @@ TEST_CASE("a verdict compares the spread with the paper's range", "[unit]") {
     CHECK(verdict(f) == "still on");
     f.value.median = .05;
     CHECK(verdict(f) == "off");
+}
+
+TEST_CASE("the text has every finding once, in 110 columns", "[unit]") {
+    HpnReproduction r;
+    const Spread wide{-1.234, -2.345, 3.456};
+    r.findings = {{"E1", "256 GPUs, Q = 4", "all-reduce", wide, .501, .637, false, {}},
+                  {"E1", "256 GPUs, Q = 8", "all-reduce", wide, .501, .637, false, {}},
+                  {"E2", "8 uplinks, Q = 4, own seeds", "rails", wide, 1.582, 1.582, false, {}},
+                  {"E3", "compute ten times slower", "training, hidden", wide, 0, 0, true, {}}};
+    r.warnings = {"a note"};
+    const std::string text = to_text(r, {.seeds = 7, .threads = 1});
+    std::istringstream lines(text);
+    std::size_t findings = 0;
+    for (std::string line; std::getline(lines, line);) {
+        CHECK(line.size() <= 110);
+        if (line.find("-123.4 % [-234.5, +345.6]") != std::string::npos) ++findings;
+    }
+    CHECK(findings == r.findings.size());
+    CHECK(text.find("over 7 hash seeds") != std::string::npos);
+    CHECK(text.find("all-reduce (paper +50.1 to +63.7 %)") != std::string::npos);
+    CHECK(text.find("note: a note") != std::string::npos);
+}
+
+TEST_CASE("the JSON has every finding, seed by seed", "[unit]") {
+    HpnReproduction r;
+    r.findings = {{"E2", "8 uplinks", "rails", {.5, .25, .75}, 1.582, 1.582, false, {.25, .5, .75}},
+                  {"E3", "slow", "training, hidden", {0, 0, 0}, 0, 0, true, {0, 0, 0}}};
+    const auto j = nlohmann::json::parse(to_json(r, {.seeds = 3, .threads = 1}));
+    CHECK(j["seeds"] == 3);
+    REQUIRE(j["findings"].size() == 2);
+    CHECK(j["findings"][0]["by_seed"] == std::vector<double>{.25, .5, .75});
+    CHECK(j["findings"][0]["paper"] == std::vector<double>{1.582, 1.582});
+    CHECK(j["findings"][0]["verdict"] == "miss: below");
+    CHECK_FALSE(j["findings"][1].contains("paper"));
 }
 
 TEST_CASE("one plane slows static QPs and not least outstanding bytes", "[integration]") {

@@ -47,7 +47,7 @@ Workload strided_collectives(Collective kind, Bytes size, std::uint32_t world,
     w.world = world;
     w.programs.push_back(one_op_program({.kind = kind, .family = 0, .size = size}));
     w.program_of.assign(world, 0);
-    w.families.push_back({stride > 1 ? "rail" : "all", everyone(world, stride)});
+    w.families.push_back({stride > 1 ? "rail" : "all ranks", everyone(world, stride)});
     w.has_compute = false;
     w.source = "made by rule";
     return w;
