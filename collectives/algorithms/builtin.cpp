@@ -30,32 +30,32 @@ Registry<Algorithm> make_registry() {
         r.add({name, sentence, paper, channels}, {collective, steps, bytes, time, build});
     };
     row("allreduce/ring", "Reduce-scatter, then all-gather, around rail-aligned rings.",
-        "Patarasuk and Yuan, JPDC 2009, section 3", C::kAllReduce, "2(n-1)", "2(n-1)/n S",
+        "Patarasuk and Yuan, JPDC 2009", C::kAllReduce, "2(n-1)", "2(n-1)/n S",
         "2(n-1) alpha + 2(n-1)/n S beta", a::ring_allreduce);
     row("allreduce/hierarchical",
         "Reduce-scatter inside hosts, rings on the rails, all-gather inside hosts, overlapped.",
-        "Jia et al., arXiv:1807.11205, section 3.3", C::kAllReduce, "2[g>1] + 2(k-1)",
+        "Jia et al., arXiv:1807.11205", C::kAllReduce, "2[g>1] + 2(k-1)",
         "2(g-1)/g S scale-up, 2(k-1)/(kg) S on the rail",
         "2k alpha + max(2(g-1)/g S beta_up, 2(k-1)/(kg) S beta)", a::hierarchical_allreduce);
     row("allgather/ring", "Each block travels once around rail-aligned rings.",
-        "Chan et al., CCPE 19(13), 2007, section 4.2", C::kAllGather, "n-1", "(n-1)/n S",
+        "Chan et al., CCPE 19(13), 2007", C::kAllGather, "n-1", "(n-1)/n S",
         "(n-1) alpha + (n-1)/n S beta", a::ring_allgather);
     row("reducescatter/ring", "Each block's partial sum travels once around rail-aligned rings.",
-        "Chan et al., CCPE 19(13), 2007, section 4.2", C::kReduceScatter, "n-1", "(n-1)/n S",
+        "Chan et al., CCPE 19(13), 2007", C::kReduceScatter, "n-1", "(n-1)/n S",
         "(n-1) alpha + (n-1)/n S beta", a::ring_reducescatter);
     row("alltoall/direct", "Every rank sends every other its block, nearest rank first.",
-        "Thakur, Rabenseifner, Gropp, IJHPCA 2005, section 4.3", C::kAllToAll, "[n>1]", "(n-1)/n S",
+        "Thakur, Rabenseifner, Gropp, IJHPCA 2005", C::kAllToAll, "[n>1]", "(n-1)/n S",
         "alpha + (n-1)/n S beta", a::direct_alltoall);
     row("alltoall/rail", "Blocks change rail inside the host, then cross the network on it.",
         "NVIDIA, Doubling all2all performance with NCCL 2.12, 2022", C::kAllToAll, "[g>1] + [k>1]",
         "(g-1)/g S scale-up, (k-1)/k S on the rail",
         "2 alpha + max((g-1)/g S beta_up, (k-1)/k S beta)", a::rail_alltoall);
     row("broadcast/chain", "Slices flow from the root along the ranks in order.",
-        "Sanders, Speck, Traeff, Parallel Computing 35(12), 2009, section 2", C::kBroadcast, "n-1",
+        "Sanders, Speck, Traeff, Parallel Computing 35(12), 2009", C::kBroadcast, "n-1",
         "S, the last rank 0", "(n-1) alpha + S beta", a::chain_broadcast);
     row("broadcast/tree", "Slices flow from the root down a complete binary tree.",
-        "Sanders, Speck, Traeff, Parallel Computing 35(12), 2009, section 2", C::kBroadcast,
-        "floor(log2 n)", "2 S at inner ranks", "floor(log2 n) alpha + 2 S beta", a::tree_broadcast);
+        "Sanders, Speck, Traeff, Parallel Computing 35(12), 2009", C::kBroadcast, "floor(log2 n)",
+        "2 S at inner ranks", "floor(log2 n) alpha + 2 S beta", a::tree_broadcast);
     row("sendrecv/direct", "The root's vector goes to the next rank.", "none needed", C::kSendRecv,
         "[n>1]", "S", "alpha + S beta", a::direct_sendrecv);
     return r;

@@ -1,5 +1,5 @@
 // Ring all-gather: each rank's block travels once around. steps n-1; every rank sends (n-1)/n S.
-// Chan et al., Concurrency and Computation 19(13), 2007, section 4.2 (bucket collect).
+// Chan et al., Concurrency and Computation 19(13), 2007 (bucket collect).
 #include "collectives/algorithms/ring_order.hpp"
 
 namespace weft::algorithms {

@@ -4,7 +4,7 @@
 // k
 // + k - 1, of which the rail's ring takes one a step.
 // steps 2 + 2(k-1); sent per rank: 2 (g-1)/g S scale-up, 2 (k-1)/(k g) S on the rail.
-// Jia et al., arXiv:1807.11205, section 3.3 (hierarchical all-reduce); HPN24 names it for its
+// Jia et al., arXiv:1807.11205 (hierarchical all-reduce); HPN24 names it for its
 // tests.
 #include <fmt/core.h>
 

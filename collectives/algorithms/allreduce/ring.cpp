@@ -1,5 +1,5 @@
 // Ring all-reduce: a reduce-scatter and an all-gather around one ring per channel.
-// steps 2(n-1); every rank sends 2(n-1)/n S. Patarasuk and Yuan, JPDC 2009, section 3.
+// steps 2(n-1); every rank sends 2(n-1)/n S. Patarasuk and Yuan, JPDC 2009.
 #include "collectives/algorithms/ring_order.hpp"
 
 namespace weft::algorithms {

@@ -1,6 +1,6 @@
 // Direct all-to-all: at step s rank r sends its block for r + s + 1 there.
 // n-1 transfers a rank, none waiting for another; every rank sends (n-1)/n S.
-// Thakur, Rabenseifner, Gropp, IJHPCA 2005, section 4.3 (pairwise exchange without the barrier).
+// Thakur, Rabenseifner, Gropp, IJHPCA 2005 (pairwise exchange without the barrier).
 #include "collectives/algorithms/ring_order.hpp"
 
 namespace weft::algorithms {

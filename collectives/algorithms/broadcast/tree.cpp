@@ -1,6 +1,6 @@
 // Broadcast down a chain (radix 1) or a complete binary tree in rank order from the root (radix 2),
 // pipelined slice by slice. Chain: n-1 steps, each edge carries S. Tree: floor(log2 n) steps, an
-// inner rank sends 2 S. Sanders, Speck, Traeff, Parallel Computing 35(12), 2009, section 2.
+// inner rank sends 2 S. Sanders, Speck, Traeff, Parallel Computing 35(12), 2009.
 #include "collectives/algorithms/ring_order.hpp"
 
 namespace weft::algorithms {

@@ -1,6 +1,6 @@
 // Ring reduce-scatter: the partial sum of block r starts at the rank after r and ends at r.
 // steps n-1; every rank sends (n-1)/n S. Partial sums of others' blocks live in scratch.
-// Chan et al., Concurrency and Computation 19(13), 2007, section 4.2 (bucket distributed reduce).
+// Chan et al., Concurrency and Computation 19(13), 2007 (bucket distributed reduce).
 #include "collectives/algorithms/ring_order.hpp"
 
 namespace weft::algorithms {
