@@ -150,18 +150,6 @@ Demands demands_of(const Workload& w, const Program& p) {
     return d;
 }
 
-std::string describe(const Workload& w, const Op& op) {
-    if (const auto* c = std::get_if<CollectiveOp>(&op.what)) {
-        static constexpr std::array<const char*, 6> kNames{
-            "all-reduce", "all-gather", "reduce-scatter", "all-to-all", "broadcast", "send/recv"};
-        return fmt::format("{} of {} over {}", kNames[static_cast<std::size_t>(c->kind)],
-                           to_string(c->size), printable(w.families[c->family].name));
-    }
-    const auto& p = std::get<P2pOp>(op.what);
-    return fmt::format("{} of {} over {} {:+d}", p.send ? "send" : "receive", to_string(p.size),
-                       printable(w.families[p.family].name), p.offset);
-}
-
 /// Names the first op in which two demands differ.
 [[noreturn]] void reject_difference(const Workload& w, std::uint32_t rank_a, const Demand& a,
                                     std::uint32_t rank_b, const Demand& b,
@@ -230,6 +218,18 @@ void check_messages(const Workload& w, const std::vector<Demands>& demands, std:
 }
 
 }  // namespace
+
+std::string describe(const Workload& w, const Op& op) {
+    if (const auto* c = std::get_if<CollectiveOp>(&op.what)) {
+        static constexpr std::array<const char*, 6> kNames{
+            "all-reduce", "all-gather", "reduce-scatter", "all-to-all", "broadcast", "send/recv"};
+        return fmt::format("{} of {} over {}", kNames[static_cast<std::size_t>(c->kind)],
+                           to_string(c->size), printable(w.families[c->family].name));
+    }
+    const auto& p = std::get<P2pOp>(op.what);
+    return fmt::format("{} of {} over {} {:+d}", p.send ? "send" : "receive", to_string(p.size),
+                       printable(w.families[p.family].name), p.offset);
+}
 
 void validate(const Workload& w) {
     check_world(w);

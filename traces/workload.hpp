@@ -75,5 +75,7 @@ struct Workload {
 /// Checks everything execution relies on: indices, group sizes dividing the world, program lengths,
 /// chains not left, equal collectives in equal order on all members. Throws ConfigError.
 void validate(const Workload& w);
+/// "receive of 8 MiB over PP +1", for messages.
+[[nodiscard]] std::string describe(const Workload& w, const Op& op);
 
 }  // namespace weft

@@ -112,6 +112,7 @@ class Machine {
     void enter_epoch();
     void report_progress();
     [[noreturn]] void complain() const;
+    [[nodiscard]] std::string stuck_in(RankId rank) const;
     [[nodiscard]] const flow::Traffic* traffic(GroupRef g) const;
     [[nodiscard]] std::uint16_t variant(GroupRef g) const;
     [[nodiscard]] std::size_t lane_epoch() const { return in_.universe->lanes_of_epoch[epoch_]; }

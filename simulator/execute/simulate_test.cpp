@@ -209,6 +209,71 @@ TEST_CASE("cutting a GPU off is one clear line", "[unit]") {
     }
 }
 
+/// Two ranks whose programs are these.
+Workload two_ranks(const std::vector<Op>& a, const std::vector<Op>& b) {
+    Workload w;
+    w.name = "two";
+    w.world = 2;
+    w.has_compute = false;
+    w.families = {{"A", cells(2, 1)}, {"B", cells(2, 1)}};
+    w.programs = {{"a", {"x"}, a}, {"b", {"x"}, b}};
+    w.program_of = {0, 1};
+    return w;
+}
+
+Op op_after(std::variant<ComputeOp, CollectiveOp, P2pOp> what, std::vector<std::uint32_t> after) {
+    Op op;
+    op.what = std::move(what);
+    op.after = std::move(after);
+    return op;
+}
+
+std::string why_it_waits(const Workload& w, bool symmetry) {
+    const Fabric f = make_fabric("scale-up");
+    Scenario s = scenario(f, w);
+    s.symmetry = symmetry;
+    try {
+        (void)simulate(s);
+    } catch (const ConfigError& e) {
+        return e.complaint().found;
+    }
+    return "it ended";
+}
+
+TEST_CASE("a deadlock names the ranks and the ops that wait for each other", "[unit]") {
+    const Bytes size{1 << 20};
+    for (const bool symmetry : {true, false}) {
+        const Workload both_receive = two_ranks(
+            {op_after(P2pOp{false, 0, +1, size}, {}), op_after(P2pOp{true, 0, +1, size}, {0})},
+            {op_after(P2pOp{false, 0, -1, size}, {}), op_after(P2pOp{true, 0, -1, size}, {0})});
+        CHECK(why_it_waits(both_receive, symmetry) ==
+              "rank 0 waits for ever in op 0 (x: receive of 1 MiB over A +1) of program a; "
+              "rank 1 waits for ever in op 0 (x: receive of 1 MiB over A -1) of program b");
+        const CollectiveOp in_a{Collective::kAllReduce, 0, size};
+        const CollectiveOp in_b{Collective::kAllReduce, 1, size};
+        const Workload crossed = two_ranks({op_after(in_a, {}), op_after(in_b, {0})},
+                                           {op_after(in_b, {}), op_after(in_a, {0})});
+        CHECK(why_it_waits(crossed, symmetry) ==
+              "rank 0 waits for ever in op 0 (x: all-reduce of 1 MiB over A) of program a; "
+              "rank 1 waits for ever in op 0 (x: all-reduce of 1 MiB over B) of program b");
+    }
+}
+
+TEST_CASE("messages alone take launch, step, path and bytes, one after the other", "[unit]") {
+    const Fabric f = make_fabric_from_text("scale-up:gpus=2,rate=50GB/s");
+    const Bytes size{50'000'000};
+    const Workload w =
+        two_ranks({op_after(P2pOp{true, 0, +1, size}, {}), op_after(P2pOp{false, 0, +1, size}, {0}),
+                   op_after(P2pOp{true, 0, +1, Bytes{0}}, {1})},
+                  {op_after(P2pOp{false, 0, -1, size}, {}), op_after(P2pOp{true, 0, -1, size}, {0}),
+                   op_after(P2pOp{false, 0, -1, Bytes{0}}, {1})});
+    Scenario s = scenario(f, w);
+    s.endpoint = EndpointModel::kIdeal;
+    CHECK(simulate(s).step_time == ms(2) + 4 * f.links()[0].latency);
+    s.symmetry = false;
+    CHECK(simulate(s).step_time == ms(2) + 4 * f.links()[0].latency);
+}
+
 TEST_CASE("a size beyond 1 PiB is refused, and 1 PiB is simulated", "[unit]") {
     const Fabric f = make_fabric("scale-up");
     const Workload w = single(Collective::kAllReduce, Bytes{std::int64_t{1} << 60}, 8);
