@@ -237,11 +237,12 @@ std::string table_of(const HpnReproduction& r, const Finding& heading) {
     return text;
 }
 
-/// What share of the NIC bound the slowest ring edge gets, which one collision fraction should tell
-/// for both of the paper's figures.
+/// What share of its rate on HPN the slowest ring edge gets on DCN+, which one collision fraction
+/// should tell for both of the paper's figures.
 std::string worst_edges(const HpnReproduction& r) {
     std::string text =
-        "\n  slowest ring edge on DCN+, as a share of the NIC bound (paper: +158.2 % means .39)\n";
+        "\n  slowest ring edge on DCN+, as a share of its rate on HPN (paper: +158.2 % means "
+        ".39)\n";
     for (const Finding& f : r.findings)
         if (f.experiment == "E2" && f.quantity == "rails")
             text += fmt::format("    {:<28} {:>10.2f}\n", f.setting, 1 / (1 + f.value.median));
