@@ -399,36 +399,57 @@ TEST_CASE("a rank that never opens its endpoint is named", "[unit]") {
     CHECK_FALSE(run_floats(comm, ring_plan(2), 10).ok());  // and stays broken
 }
 
-TEST_CASE("ranks move data at the same time", "[unit]") {
-    constexpr std::uint32_t kRanks = 4;
-    struct Active {
-        Clock::time_point first;
-        Clock::time_point last;
-        int slices = 0;
-    };
-    std::vector<Active> active(kRanks);
-    const auto transport = transports().at("inproc").make({.ranks = kRanks});
-    run_ranks(kRanks, [&](std::uint32_t r) {
+namespace {
+
+struct Active {
+    Clock::time_point first;
+    Clock::time_point last;
+    int slices = 0;
+};
+
+/// First and last slice of each rank in one all-reduce of 1 MiB.
+std::vector<Active> activity(std::uint32_t ranks) {
+    std::vector<Active> active(ranks);
+    const auto transport = transports().at("inproc").make({.ranks = ranks});
+    run_ranks(ranks, [&](std::uint32_t r) {
         const auto endpoint = transport->open(r);
         Active& mine = active[r];
         Communicator comm(*endpoint, {.patience = 20s, .on_slice = [&](const SliceEvent&) {
                                           mine.last = Clock::now();
                                           if (mine.slices++ == 0) mine.first = mine.last;
                                       }});
-        const Status s = run_floats(comm, ring_plan(kRanks), 1 << 18);
+        const Status s = run_floats(comm, ring_plan(ranks), 1 << 18);
         if (!s) throw std::runtime_error(to_string(s.error()));
     });
+    return active;
+}
+
+/// Sum of the ranks' active times over the time from the first slice of all to the last.
+double overlap(const std::vector<Active>& active) {
     auto begin = active[0].first;
     auto end = active[0].last;
     Clock::duration sum{};
     for (const Active& a : active) {
-        CHECK(a.slices >= static_cast<int>(2 * (kRanks - 1)));
         begin = std::min(begin, a.first);
         end = std::max(end, a.last);
         sum += a.last - a.first;
     }
-    // One rank after the other would give a sum of at most the wall time.
-    CHECK(sum > 2 * (end - begin));
+    return std::chrono::duration<double>(sum) / std::chrono::duration<double>(end - begin);
+}
+
+}  // namespace
+
+TEST_CASE("ranks move data at the same time", "[unit]") {
+    constexpr std::uint32_t kRanks = 4;
+    // One rank after the other would always give at most 1. A busy machine may hold a rank back for
+    // most of a run, so the best of a few runs counts.
+    double best = 0;
+    for (int run = 0; run < 10 && best <= 2; ++run) {
+        const std::vector<Active> active = activity(kRanks);
+        for (const Active& a : active) CHECK(a.slices >= static_cast<int>(2 * (kRanks - 1)));
+        best = std::max(best, overlap(active));
+    }
+    CHECK(best > 2);
 }
 
 TEST_CASE("slices take all lanes of the wanted plane and no other", "[unit]") {
