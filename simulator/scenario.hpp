@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/log.hpp"
+#include "simulator/endpoint/profile.hpp"
 #include "topology/fabric.hpp"
 #include "topology/placement.hpp"
 #include "topology/routing/hash.hpp"
@@ -50,6 +51,7 @@ struct Scenario {
     Library library;
     NetworkModel network = NetworkModel::kFlow;
     EndpointModel endpoint = EndpointModel::kCalibrated;
+    MachineProfile machine = nccl_tuning_profile();  // the figures of `calibrated`
     std::vector<Failure> failures;
     HashSeeds hash_seeds = HashSeeds::kSame;  // which switches hash alike (polarisation)
     std::uint64_t seed = 1;                   // ECMP hash seeds and 5-tuples derive from it

@@ -72,7 +72,7 @@ Failure parse_failure(const Fabric& fabric, const std::string& text, SimDuration
 
 /// A rate, and what the endpoint model uses of it.
 std::string rate_text(const Scenario& s, LinkKind kind, Bandwidth nominal) {
-    const Bandwidth used = usable_rate(s.endpoint, kind, nominal);
+    const Bandwidth used = usable_rate(s, kind, nominal);
     if (used == nominal) return to_string(nominal);
     return fmt::format("{} (of which {} used)", to_string(nominal), to_string(used));
 }

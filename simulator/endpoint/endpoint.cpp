@@ -1,24 +1,56 @@
 #include "simulator/endpoint/endpoint.hpp"
 
 #include <algorithm>
+#include <array>
+#include <fmt/format.h>
 
 namespace weft {
 namespace {
 
-// facts E1: base latency of Ring 6.6/14/8.4 us; per hop NVLink .6/1.9/3.4, NET 2.7/4.0/14 us.
-// LL sends 4 B of flag per 4 B of data, at most llMaxBw; LL128 8 B per 120 (tuning.cc reckons with
-// .92 of the rate for 120/128 = .9375).
-constexpr std::array<ProtocolCosts, 3> kProtocols{{
-    {"LL", ns(6600), {ns(600), ns(2700)}, 2000, {141'000'000'000, 45'000'000'000, 35'000'000'000}},
-    {"LL128", ns(14000), {ns(1900), ns(4000)}, 1067, {}},
-    {"Simple", ns(8400), {ns(3400), ns(14000)}, 1000, {}},
-}};
-constexpr ProtocolCosts kIdeal{"ideal", {}, {}, 1000, {}};
+constexpr Int128 kPsPerSecond = 1'000'000'000'000;
+constexpr std::int64_t kPipelineChunk = 128 * 1024;  // bytes a channel and rank (facts E1)
 
-// facts A3 (SimAI): 48.5 of 50 GB/s of a 400G NIC; facts E1: 20.6 of 25 GB/s of an NVLink 4 link
-// (8 of them: 164.8 of 200 GB/s on H800).
-constexpr std::int64_t kNicPerMille = 970;
-constexpr std::int64_t kScaleUpPerMille = 824;
+/// One protocol of the tuning model with a machine's figures.
+struct ProtocolCosts {
+    const char* name;
+    WireProtocol id;
+    SimDuration launch;
+    flow::StepCosts steps;
+    std::int64_t overhead_per_mille;
+    /// The most bus bandwidth of a group on one host, two, and more; 0: what the links carry.
+    std::array<std::int64_t, 3> most_bytes_per_s;
+    std::int64_t fill_per_mille;
+};
+
+// LL sends 4 B of flag per 4 B of data; LL128 8 B per 120 (tuning.cc reckons with .92 of the rate
+// for 120/128 = .9375).
+std::array<ProtocolCosts, 3> protocols_of(const MachineProfile& m) {
+    return {{
+        {"LL",
+         WireProtocol::kLl,
+         m.time(Cost::kLaunchLl),
+         {m.time(Cost::kScaleUpStepLl), m.time(Cost::kNetworkStepLl)},
+         2000,
+         {m[Cost::kLlMostOneHost], m[Cost::kLlMostTwoHosts], m[Cost::kLlMostMoreHosts]},
+         0},
+        {"LL128",
+         WireProtocol::kLl128,
+         m.time(Cost::kLaunchLl128),
+         {m.time(Cost::kScaleUpStepLl128), m.time(Cost::kNetworkStepLl128)},
+         1067,
+         {},
+         0},
+        {"Simple",
+         WireProtocol::kSimple,
+         m.time(Cost::kLaunchSimple),
+         {m.time(Cost::kScaleUpStepSimple), m.time(Cost::kNetworkStepSimple)},
+         1000,
+         {},
+         m[Cost::kPipelineFill]},
+    }};
+}
+
+constexpr ProtocolCosts kIdeal{"ideal", WireProtocol::kSimple, {}, {}, 1000, {}, 0};
 
 /// Bytes that each rank sends, as bus bandwidth counts them (facts E3).
 Int128 bus_bytes(Collective kind, Bytes size, std::size_t ranks) {
@@ -35,53 +67,92 @@ Int128 bus_bytes(Collective kind, Bytes size, std::size_t ranks) {
     }
 }
 
+SimDuration duration(Int128 ps) {
+    return SimDuration{static_cast<std::int64_t>(ps)};
+}
+
 EndpointPrice price_of(const ProtocolCosts& p, const flow::Traffic& t, Bytes size,
                        std::size_t lane_epoch) {
-    constexpr Int128 kPsPerSecond = 1'000'000'000'000;
     const flow::Traffic::Margin m = t.margin(size, lane_epoch, p.steps, p.overhead_per_mille);
-    const Int128 flow = Int128{t.epochs()[lane_epoch].flow_ps_per_gib} * size.count() *
-                        p.overhead_per_mille / ((Int128{1} << 30) * 1000);
-    EndpointPrice e{.protocol = &p, .before = p.base + m.before, .after = m.after, .total = {}};
+    const auto flow_of = [&](Int128 bytes) {
+        return Int128{t.epochs()[lane_epoch].flow_ps_per_gib} * bytes * p.overhead_per_mille /
+               ((Int128{1} << 30) * 1000);
+    };
+    const Int128 first = std::min<Int128>(
+        size.count(), Int128{kPipelineChunk} * t.plan().channels.size() * t.members().size());
+    EndpointPrice e{.protocol = p.name,
+                    .overhead_per_mille = p.overhead_per_mille,
+                    .launch = p.launch,
+                    .steps = p.steps,
+                    .before = p.launch + m.before,
+                    .after = m.after + duration(flow_of(first) * p.fill_per_mille / 1000),
+                    .total = {}};
+    const Int128 flow = flow_of(size.count());
     if (const std::int64_t most = p.most_bytes_per_s[std::min<std::size_t>(t.hosts(), 3) - 1]) {
         const Int128 held =
             bus_bytes(t.plan().collective, size, t.members().size()) * kPsPerSecond / most;
         const Int128 bytes = flow + e.after.ps();
-        if (held > bytes) e.after += SimDuration{static_cast<std::int64_t>(held - bytes)};
+        if (held > bytes) e.after += duration(held - bytes);
     }
-    e.total = e.before + SimDuration{static_cast<std::int64_t>(flow)} + e.after;
+    e.total = e.before + duration(flow) + e.after;
     return e;
+}
+
+std::string percent(std::int64_t per_mille) {
+    return per_mille % 10 == 0 ? fmt::format("{} %", per_mille / 10)
+                               : fmt::format("{}.{} %", per_mille / 10, per_mille % 10);
 }
 
 }  // namespace
 
-EndpointPrice endpoint_price(EndpointModel model, const flow::Traffic& traffic, Bytes size,
-                             std::size_t lane_epoch) {
-    if (model == EndpointModel::kIdeal) return price_of(kIdeal, traffic, size, lane_epoch);
+EndpointPrice endpoint_price(const Scenario& s, const flow::Traffic& traffic, Bytes size,
+                             std::size_t lane_epoch, std::optional<WireProtocol> forced) {
+    if (s.endpoint == EndpointModel::kIdeal) return price_of(kIdeal, traffic, size, lane_epoch);
     EndpointPrice best;
-    for (const ProtocolCosts& p : kProtocols) {
+    bool found = false;
+    for (const ProtocolCosts& p : protocols_of(s.machine)) {
+        if (forced && *forced != p.id) continue;
         const EndpointPrice one = price_of(p, traffic, size, lane_epoch);
-        if (best.protocol == nullptr || one.total < best.total) best = one;
+        if (!found || one.total < best.total) best = one;
+        found = true;
     }
     return best;
 }
 
-Bandwidth usable_rate(EndpointModel model, LinkKind kind, Bandwidth nominal) {
-    if (model == EndpointModel::kIdeal || kind == LinkKind::kPcie) return nominal;
-    const std::int64_t part = kind == LinkKind::kScaleUp ? kScaleUpPerMille : kNicPerMille;
+Bandwidth usable_rate(const Scenario& s, LinkKind kind, Bandwidth nominal) {
+    if (s.endpoint == EndpointModel::kIdeal || kind == LinkKind::kPcie) return nominal;
+    const std::int64_t part =
+        s.machine[kind == LinkKind::kScaleUp ? Cost::kScaleUpRate : Cost::kNicRate];
     return Bandwidth{static_cast<std::int64_t>(Int128{nominal.bits_per_second()} * part / 1000)};
 }
 
-std::vector<std::string> endpoint_assumptions(EndpointModel model) {
-    if (model == EndpointModel::kIdeal)
+std::vector<std::string> endpoint_assumptions(const Scenario& s) {
+    if (s.endpoint == EndpointModel::kIdeal)
         return {"endpoint ideal: no launch, no cost per step, links carry their nominal rate"};
+    const MachineProfile& m = s.machine;
+    const auto us = [&](Cost c) {
+        const std::string text = cost_text(c, m[c]);
+        return text.substr(0, text.size() - 2);
+    };
+    const auto three = [&](Cost a, Cost b, Cost c) {
+        return fmt::format("{}/{}/{} us", us(a), us(b), us(c));
+    };
+    const auto gbps = [&](Cost c) { return m[c] / 1'000'000'000; };
     return {
-        "endpoint calibrated: NCCL's ring constants (tuning.cc) for every algorithm: base "
-        "6.6/14/8.4 us, NVLink step 0.6/1.9/3.4 us, network step 2.7/4/14 us for "
-        "LL/LL128/Simple, bytes x 2/1.067/1, LL at most 141/45/35 GB/s of bus bandwidth on "
-        "1/2/more "
-        "hosts; the protocol with the least predicted time",
-        "endpoint calibrated: links of NICs and switches carry 97 % (48.5 of 50 GB/s), scale-up "
-        "links 82.4 % (20.6 of 25 GB/s per NVLink) of their nominal rate"};
+        fmt::format("endpoint calibrated, machine {}: {}", m.name, m.title),
+        fmt::format(
+            "endpoint calibrated: ring's figures for every algorithm: base {}, NVLink step {}, "
+            "network step {} for LL/LL128/Simple, bytes x 2/1.067/1, LL at most {}/{}/{} GB/s of "
+            "bus bandwidth on 1/2/more hosts; the protocol {}",
+            three(Cost::kLaunchLl, Cost::kLaunchLl128, Cost::kLaunchSimple),
+            three(Cost::kScaleUpStepLl, Cost::kScaleUpStepLl128, Cost::kScaleUpStepSimple),
+            three(Cost::kNetworkStepLl, Cost::kNetworkStepLl128, Cost::kNetworkStepSimple),
+            gbps(Cost::kLlMostOneHost), gbps(Cost::kLlMostTwoHosts), gbps(Cost::kLlMostMoreHosts),
+            "with the least predicted time"),
+        fmt::format(
+            "endpoint calibrated: links of NICs and switches carry {}, scale-up links {} of "
+            "their nominal rate",
+            percent(m[Cost::kNicRate]), percent(m[Cost::kScaleUpRate]))};
 }
 
 }  // namespace weft

@@ -102,7 +102,7 @@ void Machine::begin(GroupRef ref) {
     g.start = now_;
     const Bytes size = in_.workload->exchanges[g.exchange].size;
     if (size.count() == 0 || group_class(ref).members.size() == 1) return end_group(ref);
-    g.price = endpoint_price(in_.scenario->endpoint, *traffic(ref), size, lane_epoch());
+    g.price = endpoint_price(*in_.scenario, *traffic(ref), size, lane_epoch());
     events_.push({now_ + g.price.before, EventKind::kBytesBegin, ref.set, ref.id});
 }
 
@@ -113,7 +113,7 @@ void Machine::begin_bytes(GroupRef ref) {
     g.streams_left = end - begin;
     WEFT_CHECK(begin < end, "a collective without streams");
     for (flow::ClassId s = begin; s < end; ++s)
-        fluid_.start(s, size, g.price.protocol->overhead_per_mille, now_);
+        fluid_.start(s, size, g.price.overhead_per_mille, now_);
 }
 
 void Machine::end_stream(flow::ClassId stream) {

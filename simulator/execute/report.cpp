@@ -333,13 +333,13 @@ void Reporter::describe_prices() {
             const auto first = std::find_if(variants[v].begin(), variants[v].end(),
                                             [](const auto& t) { return t != nullptr; });
             if (machine_.stats()[x][v].count == 0 || first == variants[v].end()) continue;
-            const ProtocolCosts& p = *endpoint_price(s_.endpoint, **first, e.size, 0).protocol;
+            const EndpointPrice p = endpoint_price(s_, **first, e.size, 0);
             const flow::Fill& fill = (*first)->epochs().front().fill;
             r_.assumptions.push_back(fmt::format(
                 "alphas of {} of {} as {}: {}: launch {}, {} scale-up steps of {}, {} network "
                 "steps of {}, paths {} together; {} slice loops; bytes x {:.3f}",
-                name_of(e.kind), to_string(e.size), world_.algorithm(e.set, v), p.name,
-                to_string(p.base), fill.scale_up, to_string(p.steps.scale_up), fill.network,
+                name_of(e.kind), to_string(e.size), world_.algorithm(e.set, v), p.protocol,
+                to_string(p.launch), fill.scale_up, to_string(p.steps.scale_up), fill.network,
                 to_string(p.steps.network), to_string(fill.latency),
                 (*first)->fewest_loops(e.size).loops,
                 static_cast<double>(p.overhead_per_mille) / 1000));
@@ -353,7 +353,7 @@ void Reporter::describe() {
     };
     add(s_.fabric->assumptions());
     add(s_.workload->assumptions);
-    add(endpoint_assumptions(s_.endpoint));
+    add(endpoint_assumptions(s_));
     describe_algorithms();
     describe_prices();
     auto& m = r_.scenario;
@@ -370,6 +370,7 @@ void Reporter::describe() {
     m["library.algorithm"] = s_.library.algorithm;
     m["network"] = s_.network == NetworkModel::kFlow ? "flow" : "analytic";
     m["endpoint"] = s_.endpoint == EndpointModel::kIdeal ? "ideal" : "calibrated";
+    m["machine"] = s_.machine.name;
     m["hash_seeds"] = name_of(s_.hash_seeds);
     m["seed"] = fmt::format("{}", s_.seed);
     for (std::size_t i = 0; i < s_.failures.size(); ++i) {

@@ -46,7 +46,7 @@ void World::make_epochs() {
         Health carried = link_health_.back();
         for (std::size_t l = 0; l < fabric.links().size(); ++l) {
             const Bandwidth rate =
-                usable_rate(scenario_->endpoint, fabric.links()[l].kind, carried.rate(LinkId{l}));
+                usable_rate(*scenario_, fabric.links()[l].kind, carried.rate(LinkId{l}));
             carried.set_rate(LinkId{l}, rate);
             capacity.push_back(rate.bits_per_second());
         }
@@ -169,8 +169,7 @@ std::string World::choose(const Exchange& e, std::uint32_t shape) {
     SimDuration least;
     for (const std::string& name : names) {
         const SimDuration time =
-            endpoint_price(scenario_->endpoint, candidate(e.set, shape, {e.kind, name}), e.size, 0)
-                .total;
+            endpoint_price(*scenario_, candidate(e.set, shape, {e.kind, name}), e.size, 0).total;
         if (!best.empty() && time >= least) continue;
         best = name;
         least = time;

@@ -1,0 +1,228 @@
+#include "simulator/endpoint/profile.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "base/registry.hpp"
+#include "base/result.hpp"
+#include "topology/io/document.hpp"
+
+namespace weft {
+namespace {
+
+constexpr std::int64_t kPsPerUs = 1'000'000;
+constexpr std::int64_t kPsPerMs = 1'000'000'000;
+constexpr std::int64_t kGBps = 1'000'000'000;
+
+using U = CostUnit;
+
+constexpr std::array<CostInfo, kCosts> kTable{{
+    {"launch.ll", U::kTime, kPsPerUs, kPsPerMs, "launch of an LL collective, and its end"},
+    {"launch.ll128", U::kTime, kPsPerUs, kPsPerMs, "the same for LL128"},
+    {"launch.simple", U::kTime, kPsPerUs, kPsPerMs, "the same for Simple"},
+    {"launch.in_network", U::kTime, kPsPerUs, kPsPerMs,
+     "the same where the scale-up switch reduces (NVLS)"},
+    {"scale_up_step.ll", U::kTime, 0, 100 * kPsPerUs, "a dependent step inside a scale-up domain"},
+    {"scale_up_step.ll128", U::kTime, 0, 100 * kPsPerUs, "the same for LL128"},
+    {"scale_up_step.simple", U::kTime, 0, 100 * kPsPerUs, "the same for Simple"},
+    {"network_step.ll", U::kTime, 0, 500 * kPsPerUs, "a dependent step between NICs"},
+    {"network_step.ll128", U::kTime, 0, 500 * kPsPerUs, "the same for LL128"},
+    {"network_step.simple", U::kTime, 0, 500 * kPsPerUs, "the same for Simple"},
+    {"message.scale_up", U::kTime, 0, 100 * kPsPerUs,
+     "each message of a direct exchange inside a scale-up domain"},
+    {"message.network", U::kTime, 0, 100 * kPsPerUs, "each message of a direct exchange on a NIC"},
+    {"scale_up.rate", U::kPerMille, 100, 1000, "what a scale-up link carries of its nominal rate"},
+    {"in_network.rate", U::kPerMille, 100, 1000,
+     "the same for bytes that the switch reduces or multicasts"},
+    {"nic.rate", U::kPerMille, 100, 1000, "the same for links of NICs and switches"},
+    {"pipeline.fill", U::kPerMille, 0, 8000,
+     "part of the first chunks' time that passes before all links are busy (Simple)"},
+    {"in_network.fill", U::kPerMille, 0, 8000, "the same where the switch reduces"},
+    {"ll_most.one_host", U::kBytesPerSecond, kGBps, 1000 * kGBps,
+     "most bus bandwidth of LL inside one host"},
+    {"ll_most.two_hosts", U::kBytesPerSecond, kGBps, 1000 * kGBps, "the same over two hosts"},
+    {"ll_most.more_hosts", U::kBytesPerSecond, kGBps, 1000 * kGBps, "the same over more"},
+}};
+
+Estimate known(std::int64_t value, const char* from) {
+    return {.value = value, .low = value, .high = value, .from = from};
+}
+
+MachineProfile make_nccl_tuning() {
+    MachineProfile p;
+    p.name = "nccl-tuning";
+    p.title = "NCCL's tuning constants, and SimAI's measured link rates; nothing fitted";
+    const auto ns_ = [](std::int64_t n) { return n * 1000; };
+    const char* nccl = "NCCL tuning.cc (facts E1)";
+    const auto set = [&](Cost c, std::int64_t v, const char* from) { p.at(c) = known(v, from); };
+    set(Cost::kLaunchLl, ns_(6600), nccl);
+    set(Cost::kLaunchLl128, ns_(14000), nccl);
+    set(Cost::kLaunchSimple, ns_(8400), nccl);
+    set(Cost::kLaunchInNetwork, ns_(18200), "NCCL tuning.cc (facts E1): 25 us less two steps");
+    set(Cost::kScaleUpStepLl, ns_(600), nccl);
+    set(Cost::kScaleUpStepLl128, ns_(1900), nccl);
+    set(Cost::kScaleUpStepSimple, ns_(3400), nccl);
+    set(Cost::kNetworkStepLl, ns_(2700), nccl);
+    set(Cost::kNetworkStepLl128, ns_(4000), nccl);
+    set(Cost::kNetworkStepSimple, ns_(14000), nccl);
+    set(Cost::kMessageScaleUp, 0, "not counted");
+    set(Cost::kMessageNetwork, 0, "not counted");
+    set(Cost::kScaleUpRate, 824, "SimAI calbusbw: 20.6 of 25 GB/s an NVLink (facts A3)");
+    set(Cost::kInNetworkRate, 824, "as scale_up.rate");
+    set(Cost::kNicRate, 970, "SimAI calbusbw: 48.5 of 50 GB/s (facts A3)");
+    set(Cost::kPipelineFill, 0, "not counted");
+    set(Cost::kInNetworkFill, 0, "not counted");
+    set(Cost::kLlMostOneHost, 141 * kGBps, nccl);
+    set(Cost::kLlMostTwoHosts, 45 * kGBps, nccl);
+    set(Cost::kLlMostMoreHosts, 35 * kGBps, nccl);
+    return p;
+}
+
+[[noreturn]] void reject(const std::string& found, const std::string& expected,
+                         const std::string& example) {
+    throw ConfigError({.file = {},
+                       .line = 0,
+                       .key = {},
+                       .found = printable(found),
+                       .expected = expected,
+                       .example = example});
+}
+
+/// "82.4%" -> 824.
+std::int64_t parse_per_mille(const std::string& text) {
+    const auto bad = [&]() { reject(text, "a percentage with at most one decimal", "82.4%"); };
+    std::int64_t value = 0;
+    std::size_t i = 0;
+    int decimals = -1;
+    for (; i < text.size() && text[i] != '%'; ++i) {
+        if (text[i] == '.' && decimals < 0 && i > 0) {
+            decimals = 0;
+            continue;
+        }
+        if (text[i] < '0' || text[i] > '9' || value > 1'000'000 || decimals > 0) bad();
+        value = value * 10 + (text[i] - '0');
+        if (decimals >= 0) ++decimals;
+    }
+    if (i == 0 || i + 1 != text.size() || decimals == 0) bad();
+    return decimals == 1 ? value : value * 10;
+}
+
+Estimate read_estimate(MapReader& r, const CostInfo& info, Cost c) {
+    const auto value = [&](const char* key) {
+        const ConfigNode& node = r.at(key, cost_text(c, info.least));
+        if (node.kind != ConfigNode::Kind::kScalar)
+            r.reject(node, key, "a list or map", "a value with its unit", cost_text(c, info.least));
+        try {
+            const std::int64_t v = parse_cost(c, node.scalar);
+            if (v < info.least || v > info.most)
+                reject(node.scalar,
+                       fmt::format("{} to {}", cost_text(c, info.least), cost_text(c, info.most)),
+                       cost_text(c, info.least));
+            return v;
+        } catch (const ConfigError& e) {
+            throw e.at(r.file(), node.line, r.path_of(key));
+        }
+    };
+    Estimate e;
+    e.value = value("value");
+    e.low = r.has("low") ? value("low") : e.value;
+    e.high = r.has("high") ? value("high") : e.value;
+    if (e.low > e.value || e.high < e.value)
+        r.reject(r.at("value", ""), "value", cost_text(c, e.value), "low <= value <= high", "");
+    if (r.has("from")) e.from = r.text("from", "8x H100, 8 KiB to 256 KiB");
+    r.finish();
+    return e;
+}
+
+}  // namespace
+
+const std::array<CostInfo, kCosts>& cost_table() {
+    return kTable;
+}
+
+const MachineProfile& nccl_tuning_profile() {
+    static const MachineProfile profile = make_nccl_tuning();
+    return profile;
+}
+
+std::string cost_text(Cost c, std::int64_t value) {
+    switch (kTable[static_cast<std::size_t>(c)].unit) {
+        case CostUnit::kTime: {
+            const auto us = fmt::format("{}.{:06}", value / kPsPerUs, value % kPsPerUs);
+            const std::size_t last = us.find_last_not_of('0');
+            return us.substr(0, us[last] == '.' ? last : last + 1) + "us";
+        }
+        case CostUnit::kPerMille:
+            return value % 10 == 0 ? fmt::format("{}%", value / 10)
+                                   : fmt::format("{}.{}%", value / 10, value % 10);
+        case CostUnit::kBytesPerSecond:
+            return fmt::format("{}MB/s", value / 1'000'000);
+    }
+    return {};
+}
+
+std::int64_t parse_cost(Cost c, const std::string& text) {
+    switch (kTable[static_cast<std::size_t>(c)].unit) {
+        case CostUnit::kTime:
+            return parse_duration(text).ps();
+        case CostUnit::kPerMille:
+            return parse_per_mille(text);
+        case CostUnit::kBytesPerSecond:
+            return parse_bandwidth(text).bits_per_second() / 8;
+    }
+    return 0;
+}
+
+std::string to_yaml(const MachineProfile& p) {
+    std::string out = fmt::format("machine: \"{}\"\ntitle: \"{}\"\ncosts:\n", p.name, p.title);
+    for (std::size_t i = 0; i < kCosts; ++i) {
+        const Cost c = static_cast<Cost>(i);
+        const Estimate& e = p.costs[i];
+        out +=
+            fmt::format("  {}: {{value: {}, low: {}, high: {}, from: \"{}\"}}\n", kTable[i].name,
+                        cost_text(c, e.value), cost_text(c, e.low), cost_text(c, e.high), e.from);
+    }
+    return out;
+}
+
+MachineProfile parse_profile(const std::string& text, const std::string& file) {
+    const ConfigNode root = parse_document(text, file);
+    MapReader top(root, file, "");
+    MachineProfile p = nccl_tuning_profile();
+    p.name = top.text("machine", "h100");
+    if (top.has("title")) p.title = top.text("title", "8x H100 SXM");
+    const ConfigNode& costs = top.at("costs", "launch.simple: {value: 8.4us}");
+    MapReader reader(costs, file, "costs");
+    for (std::size_t i = 0; i < kCosts; ++i) {
+        const ConfigNode* node = reader.find(kTable[i].name);
+        if (node == nullptr) continue;
+        MapReader one(*node, file, reader.path_of(kTable[i].name));
+        p.costs[i] = read_estimate(one, kTable[i], static_cast<Cost>(i));
+    }
+    reader.finish();
+    top.finish();
+    return p;
+}
+
+const std::vector<MachineProfile>& builtin_profiles() {
+    static const std::vector<MachineProfile> rows{nccl_tuning_profile()};
+    return rows;
+}
+
+MachineProfile find_profile(const std::string& name_or_path) {
+    std::vector<std::string> names;
+    for (const MachineProfile& p : builtin_profiles()) {
+        if (p.name == name_or_path) return p;
+        names.push_back(p.name);
+    }
+    if (name_or_path.find('.') == std::string::npos && name_or_path.find('/') == std::string::npos)
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = "machine",
+                           .found = printable(name_or_path),
+                           .expected = "a YAML file, or one of " + suggest(name_or_path, names),
+                           .example = names.front()});
+    return parse_profile(read_text_file(name_or_path), name_or_path);
+}
+
+}  // namespace weft

@@ -1,0 +1,90 @@
+#pragma once
+// MachineProfile: what one kind of machine adds to a collective, as a small set of named figures,
+// each with the range that its measurements leave open.
+//
+// Models: costs of NCCL-like endpoints (simulator/endpoint/endpoint.hpp says how they add up).
+// Leaves out: anything of the fabric, and the choice of algorithm (collectives/select). Units: time
+// in ps, rates of links per mille of nominal, bus bandwidth in bytes/s. Figures that no measurement
+// has determined keep NCCL's published constant (facts E1) and a wide range, and say so in `from`.
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/units.hpp"
+
+namespace weft {
+
+enum class Cost : std::uint8_t {
+    kLaunchLl,
+    kLaunchLl128,
+    kLaunchSimple,
+    kLaunchInNetwork,
+    kScaleUpStepLl,
+    kScaleUpStepLl128,
+    kScaleUpStepSimple,
+    kNetworkStepLl,
+    kNetworkStepLl128,
+    kNetworkStepSimple,
+    kMessageScaleUp,
+    kMessageNetwork,
+    kScaleUpRate,
+    kInNetworkRate,
+    kNicRate,
+    kPipelineFill,
+    kInNetworkFill,
+    kLlMostOneHost,
+    kLlMostTwoHosts,
+    kLlMostMoreHosts,
+};
+inline constexpr std::size_t kCosts = 20;
+
+enum class CostUnit : std::uint8_t { kTime, kPerMille, kBytesPerSecond };
+
+/// What a parameter is; one row per Cost, in order.
+struct CostInfo {
+    const char* name;  // "launch.simple"
+    CostUnit unit;
+    std::int64_t least;  // what can be believed at all
+    std::int64_t most;
+    const char* what;
+};
+[[nodiscard]] const std::array<CostInfo, kCosts>& cost_table();
+
+/// A figure, the range it is believed in (5 to 95 %), and where it comes from.
+struct Estimate {
+    std::int64_t value = 0;
+    std::int64_t low = 0;
+    std::int64_t high = 0;
+    std::string from;
+};
+
+struct MachineProfile {
+    std::string name = "nccl-tuning";
+    std::string title;
+    std::array<Estimate, kCosts> costs;
+
+    [[nodiscard]] std::int64_t operator[](Cost c) const {
+        return costs[static_cast<std::size_t>(c)].value;
+    }
+    [[nodiscard]] SimDuration time(Cost c) const { return SimDuration{(*this)[c]}; }
+    [[nodiscard]] Estimate& at(Cost c) { return costs[static_cast<std::size_t>(c)]; }
+    [[nodiscard]] const Estimate& at(Cost c) const { return costs[static_cast<std::size_t>(c)]; }
+};
+
+/// NCCL's published constants, and the rates that SimAI measured: nothing fitted.
+[[nodiscard]] const MachineProfile& nccl_tuning_profile();
+
+/// "17.2us", "824 per mille" as "82.4%", "141GB/s"; and back (ConfigError without place).
+[[nodiscard]] std::string cost_text(Cost c, std::int64_t value);
+[[nodiscard]] std::int64_t parse_cost(Cost c, const std::string& text);
+
+/// The YAML form, and back. ConfigError names file, line and key.
+[[nodiscard]] std::string to_yaml(const MachineProfile& p);
+[[nodiscard]] MachineProfile parse_profile(const std::string& text, const std::string& file);
+/// Profiles that Weft ships, fitted by `weft calibrate` to published measurements, and the default.
+[[nodiscard]] const std::vector<MachineProfile>& builtin_profiles();
+/// A shipped profile by name, else the YAML file of that path.
+[[nodiscard]] MachineProfile find_profile(const std::string& name_or_path);
+
+}  // namespace weft

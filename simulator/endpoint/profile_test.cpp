@@ -1,0 +1,61 @@
+#include "simulator/endpoint/profile.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "base/result.hpp"
+
+using namespace weft;
+
+namespace {
+
+std::string complaint(const std::string& yaml) {
+    try {
+        (void)parse_profile(yaml, "m.yaml");
+    } catch (const ConfigError& e) {
+        return e.what();
+    }
+    return "accepted";
+}
+
+}  // namespace
+
+TEST_CASE("a profile's YAML form reads back as written", "[unit]") {
+    MachineProfile p = nccl_tuning_profile();
+    p.name = "lab";
+    p.at(Cost::kLaunchSimple) = {
+        .value = 17'250'000, .low = 15'000'000, .high = 19'000'001, .from = "a log"};
+    p.at(Cost::kNicRate) = {.value = 931, .low = 930, .high = 940, .from = "a log"};
+    const MachineProfile q = parse_profile(to_yaml(p), "m.yaml");
+    CHECK(q.name == "lab");
+    for (std::size_t i = 0; i < kCosts; ++i) {
+        INFO(cost_table()[i].name);
+        CHECK(q.costs[i].value == p.costs[i].value);
+        CHECK(q.costs[i].low == p.costs[i].low);
+        CHECK(q.costs[i].high == p.costs[i].high);
+        CHECK(q.costs[i].from == p.costs[i].from);
+    }
+}
+
+TEST_CASE("a figure that a profile leaves out is NCCL's constant", "[unit]") {
+    const MachineProfile p =
+        parse_profile("machine: lab\ncosts:\n  launch.ll: {value: 20us}\n", "m.yaml");
+    CHECK(p.time(Cost::kLaunchLl) == us(20));
+    CHECK(p.at(Cost::kLaunchLl).low == us(20).ps());
+    CHECK(p[Cost::kNicRate] == nccl_tuning_profile()[Cost::kNicRate]);
+}
+
+TEST_CASE("a bad profile is refused with file, line and key", "[unit]") {
+    const std::string head = "machine: lab\ncosts:\n";
+    CHECK(complaint(head + "  launch.ll: {value: 20}\n").find("m.yaml:3: costs.launch.ll.value") ==
+          0);
+    CHECK(complaint(head + "  launch.lll: {value: 20us}\n").find("m.yaml:3: costs.launch.lll") ==
+          0);
+    CHECK(complaint(head + "  nic.rate: {value: 120%}\n").find("expected 10% to 100%") !=
+          std::string::npos);
+    CHECK(complaint(head + "  nic.rate: {value: 93.10%}\n").find("one decimal") !=
+          std::string::npos);
+    CHECK(complaint(head + "  launch.ll: {value: 20us, low: 21us}\n").find("low <= value") !=
+          std::string::npos);
+    CHECK(complaint("machine: lab\n").find("m.yaml") == 0);
+    CHECK(complaint("").find("m.yaml") == 0);
+}
