@@ -86,6 +86,16 @@ void count_hosts(const Fabric& f, FabricSummary& s) {
         if (segment != kAny) s.gpus_per_segment = std::max(s.gpus_per_segment, gpus);
 }
 
+bool reduces_in_network(const Fabric& f) {
+    bool any = false;
+    for (const Node& n : f.nodes()) {
+        if (n.kind != NodeKind::kScaleUpSwitch) continue;
+        if (!n.in_network) return false;
+        any = true;
+    }
+    return any;
+}
+
 std::string ratio(std::int64_t milli) {
     return fmt::format("{}.{:03}:1", milli / 1000, milli % 1000);
 }
@@ -135,6 +145,7 @@ FabricSummary summarize(const Fabric& f) {
         for (const LinkId l : f.nics().front().ports) s.nic_rate = s.nic_rate + f.link(l).capacity;
         s.bisection = bisection(f, Health{f});
     }
+    s.in_network = reduces_in_network(f);
     for (const LinkId l : f.out(f.gpus().front().node))
         if (f.link(l).kind == LinkKind::kScaleUp)
             s.scale_up_rate = s.scale_up_rate + f.link(l).capacity;
@@ -158,8 +169,8 @@ std::int64_t oversubscription_milli(const TierSummary& t, bool with_backup) {
 std::string to_text(const Fabric& f, const FabricSummary& s) {
     std::string out = fmt::format("{}: {} GPUs in {} hosts", s.name, s.gpus, s.hosts);
     if (s.backup_hosts > 0) out += fmt::format(" (and {} backup hosts)", s.backup_hosts);
-    out += fmt::format("\n  {} scale-up domains, {} per GPU and direction\n", s.domains,
-                       to_string(s.scale_up_rate));
+    out += fmt::format("\n  {} scale-up domains, {} per GPU and direction{}\n", s.domains,
+                       to_string(s.scale_up_rate), s.in_network ? ", reduction in the switch" : "");
     if (s.nics > 0)
         out +=
             fmt::format("  {} NICs of {} {}, {} each; {} rails, {} {}\n", s.nics, s.ports_per_nic,

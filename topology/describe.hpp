@@ -38,6 +38,7 @@ struct FabricSummary {
     std::size_t rails = 0;
     Bandwidth nic_rate;         // all ports of one NIC
     Bandwidth scale_up_rate;    // one GPU, one direction
+    bool in_network = false;    // every scale-up switch reduces and multicasts
     Bandwidth switch_capacity;  // of one switch; 0 when not stated
     std::vector<TierSummary> tiers;
     std::array<std::size_t, 4> cables{};  // by LinkKind

@@ -206,7 +206,7 @@ Fabric FabricBuilder::build() {
         for (const std::int64_t v :
              {static_cast<std::int64_t>(n.kind), std::int64_t{n.tier}, std::int64_t{n.rail},
               std::int64_t{n.plane}, std::int64_t{n.segment}, std::int64_t{n.pod},
-              std::int64_t{n.host}, std::int64_t{n.domain}})
+              std::int64_t{n.host}, std::int64_t{n.domain}, std::int64_t{n.in_network ? 1 : 0}})
             d.add(v);
     for (std::size_t i = 0; i < fabric_.links_.size(); i += 2) {
         const Link& l = fabric_.links_[i];

@@ -43,6 +43,7 @@ struct Node {
     std::int32_t host = kAny;    // HostId value for devices inside a host
     std::int32_t domain = kAny;  // scale-up domain
     std::int32_t index = 0;      // among the nodes of the same role, for names: "tor[17]"
+    bool in_network = false;     // a scale-up switch that reduces and multicasts (NVLS)
 };
 
 struct Link {

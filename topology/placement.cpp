@@ -23,6 +23,15 @@ std::int64_t unit_of(const Fabric& fabric, GpuId g) {
     return domain != kAny ? domain : -1 - static_cast<std::int64_t>(g.value());
 }
 
+/// Whether the scale-up switch of a GPU reduces in network.
+bool reduces(const Fabric& fabric, GpuId g) {
+    const auto out = fabric.out(fabric.gpu(g).node);
+    return std::any_of(out.begin(), out.end(), [&](LinkId l) {
+        return fabric.link(l).kind == LinkKind::kScaleUp &&
+               fabric.node(fabric.link(l).to).in_network;
+    });
+}
+
 std::size_t planes_of(const Fabric& fabric) {
     if (fabric.port_mode() != PortMode::kDualPlane || fabric.nics().empty()) return 1;
     return fabric.nics().front().ports.size();
@@ -81,6 +90,8 @@ GroupShape shape_of(const Fabric& fabric, const Placement& placement,
         const std::size_t nics = fabric.gpu(placement.gpu(r)).nics.size();
         shape.nics_per_rank = r == group.front() ? nics : std::min(shape.nics_per_rank, nics);
     }
+    shape.in_network = std::all_of(group.begin(), group.end(),
+                                   [&](RankId r) { return reduces(fabric, placement.gpu(r)); });
     std::size_t g = 0;
     while (g < group.size() &&
            unit_of(fabric, placement.gpu(group[g])) == unit_of(fabric, placement.gpu(group[0])))

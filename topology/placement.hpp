@@ -33,6 +33,7 @@ struct GroupShape {
     std::size_t hosts = 1;     // k, when uniform
     std::size_t planes = 1;    // planes of the fabric (1 when not planar)
     std::size_t nics_per_rank = 1;
+    bool in_network = false;  // every rank's scale-up switch reduces and multicasts
     bool operator==(const GroupShape&) const = default;
 };
 [[nodiscard]] GroupShape shape_of(const Fabric& fabric, const Placement& placement,

@@ -43,14 +43,14 @@ TEST_CASE("shape_of sees whole hosts, rails, parts of hosts and irregular groups
     const Fabric f = make_fabric_from_text("hpn7:segments=1,hosts_per_segment=4");
     const Placement p = packed_placement(f, 32);
     const GroupShape whole = shape_of(f, p, ranks(0, 32));
-    CHECK(whole == GroupShape{32, true, 8, 4, 2, 1});
+    CHECK(whole == GroupShape{32, true, 8, 4, 2, 1, true});
     const GroupShape rail = shape_of(f, p, ranks(3, 32, 8));
-    CHECK(rail == GroupShape{4, true, 1, 4, 2, 1});
-    CHECK(shape_of(f, p, ranks(0, 8)) == GroupShape{8, true, 8, 1, 2, 1});
-    CHECK(shape_of(f, p, ranks(0, 32, 2)) == GroupShape{16, true, 4, 4, 2, 1});
+    CHECK(rail == GroupShape{4, true, 1, 4, 2, 1, true});
+    CHECK(shape_of(f, p, ranks(0, 8)) == GroupShape{8, true, 8, 1, 2, 1, true});
+    CHECK(shape_of(f, p, ranks(0, 32, 2)) == GroupShape{16, true, 4, 4, 2, 1, true});
     CHECK_FALSE(shape_of(f, p, ranks(0, 12)).uniform);
     CHECK_FALSE(shape_of(f, p, ranks(4, 12)).uniform);  // other local GPUs on each host
     // A host that comes back later is not contiguous.
     CHECK_FALSE(shape_of(f, p, {RankId{0}, RankId{8}, RankId{0 + 1}, RankId{9}}).uniform);
-    CHECK(shape_of(f, p, {RankId{5}}) == GroupShape{1, true, 1, 1, 2, 1});
+    CHECK(shape_of(f, p, {RankId{5}}) == GroupShape{1, true, 1, 1, 2, 1, true});
 }

@@ -4,6 +4,7 @@ namespace weft {
 
 // The factories, one per file.
 Fabric make_dcn_plus(const Parameters& p);
+Fabric make_hosts(const Parameters& p);
 Fabric make_hpn7(const Parameters& p);
 Fabric make_rail2(const Parameters& p);
 Fabric make_rail3(const Parameters& p);
@@ -82,6 +83,20 @@ RegistryInfo scale_up() {
              {"latency", "ns", "25ns", "one link; GPU to GPU is two"}}};
 }
 
+RegistryInfo hosts() {
+    std::string names;
+    for (const std::string& name : host_template_names())
+        names += (names.empty() ? "" : ", ") + name;
+    return {"hosts",
+            "A few hosts of one kind around one switch that never blocks: small measurements",
+            "the host's own source (facts B); the switch is an idealisation",
+            {{"hosts", "", "2", "hosts; 1 is a single machine"},
+             {"template", "", "dgx-h100", names},
+             {"switches", "", "one", "one (for each plane) or per-rail (no way between rails)"},
+             {"hosts_per_domain", "", "1", "hosts of one scale-up domain (GB200 NVL72: 18 trays)"},
+             {"link_latency", "us", "0.5us", "NIC to switch"}}};
+}
+
 FabricRegistry make_registry() {
     FabricRegistry r{"fabric"};
     r.add(hpn7(), make_hpn7);
@@ -89,6 +104,7 @@ FabricRegistry make_registry() {
     r.add(rail2(), make_rail2);
     r.add(rail3(), make_rail3);
     r.add(scale_up(), make_scale_up);
+    r.add(hosts(), make_hosts);
     return r;
 }
 

@@ -4,7 +4,9 @@
 #include <set>
 
 #include "base/rng.hpp"
+#include "topology/describe.hpp"
 #include "topology/fabrics/fabrics.hpp"
+#include "topology/placement.hpp"
 #include "topology/routing/router.hpp"
 
 using namespace weft;
@@ -162,4 +164,52 @@ TEST_CASE("a scale-up domain is one switch with the rate that was asked for", "[
     CHECK(route->links.size() == 2);
     CHECK(bottleneck(f, *route) == 50_GBps);
     CHECK(latency(f, *route) == ns(0));
+}
+
+TEST_CASE("hosts of every template meet in one switch a plane", "[unit]") {
+    for (const NamedHost& row : host_templates()) {
+        INFO(row.name);
+        const HostTemplate& t = row.host;
+        for (const char* count : {"1", "3"}) {
+            const Fabric f = make_fabric("hosts", {{"template", row.name}, {"hosts", count}});
+            const auto k = static_cast<std::size_t>(std::stoi(count));
+            CHECK(f.gpus().size() == k * static_cast<std::size_t>(t.gpus));
+            CHECK(f.domains() == k);
+            CHECK(f.nics().front().ports.size() == static_cast<std::size_t>(t.ports));
+            const FabricSummary s = summarize(f);
+            CHECK(s.nic_rate == t.ports * t.port_rate);
+            CHECK(s.in_network == t.in_network);
+            REQUIRE(s.tiers.size() == 1);
+            CHECK(s.tiers[0].switches == static_cast<std::size_t>(t.ports));
+            const std::size_t all = k * static_cast<std::size_t>(t.nics);
+            CHECK(s.tiers[0].ports_down == all);
+        }
+    }
+}
+
+TEST_CASE("switches of single rails join equal GPUs of two hosts only", "[unit]") {
+    const Fabric f = make_fabric_from_text("hosts:template=p5,switches=per-rail");
+    const Router router{f};
+    CHECK(router.ecmp(router.edge(GpuId{1}, GpuId{9}), 0));
+    CHECK_FALSE(router.ecmp(router.edge(GpuId{1}, GpuId{10}), 0));
+}
+
+TEST_CASE("trays of one scale-up domain reach each other over it", "[unit]") {
+    const Fabric f =
+        make_fabric_from_text("hosts:template=gb200-tray,hosts=18,hosts_per_domain=18");
+    CHECK(f.gpus().size() == 72);
+    CHECK(f.domains() == 1);
+    const Router router{f};
+    CHECK(router.edge(GpuId{0}, GpuId{71}).scale_up());
+    const auto route = router.ecmp(router.edge(GpuId{0}, GpuId{71}), 0);
+    REQUIRE(route);
+    CHECK(bottleneck(f, *route) == 900_GBps);
+    const GroupShape shape = shape_of(f, packed_placement(f, 72), [] {
+        std::vector<RankId> all;
+        for (std::size_t r = 0; r < 72; ++r) all.emplace_back(r);
+        return all;
+    }());
+    CHECK(shape.uniform);
+    CHECK(shape.per_host == 72);
+    CHECK(shape.in_network);
 }

@@ -24,10 +24,36 @@ const std::vector<NamedHost>& host_templates() {
         {"hpn-h100", "SimAI's HPN files: as hpn-h800 with NVLink 360 GB/s", {.scale_up = 360_GBps}},
         {"dgx-h100",
          "MLE: 8 H100, 8 NICs of 400G, NVLink 450 GB/s",
-         {.port_rate = 400_Gbps, .scale_up = 450_GBps}},
-        {"one-gpu-four-nics", "a live process that owns four NICs", {.gpus = 1, .nics = 4}},
+         {.ports = 1, .port_rate = 400_Gbps, .scale_up = 450_GBps}},
+        {"one-gpu-four-nics",
+         "a live process that owns four NICs",
+         {.gpus = 1, .nics = 4, .in_network = false}},
+        {"dgx-h200",
+         "MLE: 8 H200, 8 NICs of 400G, NVLink 450 GB/s",
+         {.ports = 1, .port_rate = 400_Gbps, .scale_up = 450_GBps}},
+        {"dgx-b200",
+         "MLE: 8 B200, 8 NICs of 400G, NVLink 900 GB/s",
+         {.ports = 1, .port_rate = 400_Gbps, .scale_up = 900_GBps}},
+        {"dgx-a100",
+         "MLE, AZG: 8 A100, 8 NICs of 200G, PCIe Gen4, NVLink 300 GB/s, no reduction in network",
+         {.ports = 1, .pcie = 31_GBps, .scale_up = 300_GBps, .in_network = false}},
+        {"p5",
+         "MLE, UCCL: 8 H100, 32 EFA of 100G, four a GPU, NVLink 450 GB/s",
+         {.ports = 4, .port_rate = 100_Gbps, .scale_up = 450_GBps}},
+        {"p5en",
+         "MLE, UCCL: 8 H200, 16 EFA of 200G, two a GPU, NVLink 450 GB/s",
+         {.ports = 2, .port_rate = 200_Gbps, .scale_up = 450_GBps}},
+        {"gb200-tray",
+         "MLE: 4 B200 and 4 NICs of 400G, NVLink 900 GB/s; 18 trays a domain",
+         {.gpus = 4, .nics = 4, .ports = 1, .port_rate = 400_Gbps, .scale_up = 900_GBps}},
     };
     return rows;
+}
+
+std::vector<std::string> host_template_names() {
+    std::vector<std::string> names;
+    for (const NamedHost& row : host_templates()) names.push_back(row.name);
+    return names;
 }
 
 std::vector<NodeId> add_host(FabricBuilder& b, const HostTemplate& t, const HostPlace& place) {
@@ -42,7 +68,12 @@ std::vector<NodeId> add_host(FabricBuilder& b, const HostTemplate& t, const Host
         gpus.push_back(b.add_node(n));
         if (place.ranked) gpu_ids.push_back(b.add_gpu(gpus.back()));
     }
-    const NodeId hub = b.add_node(device(place, NodeKind::kScaleUpSwitch, 0));
+    NodeId hub = place.hub;
+    if (!hub.valid()) {
+        Node n = device(place, NodeKind::kScaleUpSwitch, 0);
+        n.in_network = t.in_network;
+        hub = b.add_node(n);
+    }
     for (const NodeId gpu : gpus)
         b.add_cable(gpu, hub, LinkKind::kScaleUp, t.scale_up, t.scale_up_latency);
     for (int j = 0; j < t.nics; ++j) {

@@ -1,5 +1,6 @@
 #include "topology/host/host.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 using namespace weft;
@@ -56,4 +57,29 @@ TEST_CASE("GPUs may share a NIC, and a GPU may own several", "[unit]") {
     const Fabric own = one_host({.gpus = 2, .nics = 8}, 1);
     for (std::size_t g = 0; g < 2; ++g)
         for (std::size_t i = 0; i < 4; ++i) CHECK(own.gpus()[g].nics[i].index() == g * 4 + i);
+}
+
+TEST_CASE("host templates carry the published rates of their machines", "[unit]") {
+    struct Row {
+        const char* name;
+        std::int64_t scale_up_gbytes, nic_gbits;  // of one GPU, of all its NICs' ports
+        bool in_network;
+    };
+    for (const Row& row : {Row{"hpn-h800", 200, 400, true}, Row{"dgx-a100", 300, 200, false},
+                           Row{"dgx-h100", 450, 400, true}, Row{"dgx-h200", 450, 400, true},
+                           Row{"dgx-b200", 900, 400, true}, Row{"p5", 450, 400, true},
+                           Row{"p5en", 450, 400, true}, Row{"gb200-tray", 900, 400, true}}) {
+        INFO(row.name);
+        const auto& rows = host_templates();
+        const auto named = std::find_if(rows.begin(), rows.end(),
+                                        [&](const NamedHost& h) { return h.name == row.name; });
+        REQUIRE(named != rows.end());
+        const HostTemplate& t = named->host;
+        CHECK(t.scale_up == row.scale_up_gbytes * 1_GBps);
+        CHECK(t.nics / t.gpus * t.ports * t.port_rate == row.nic_gbits * 1_Gbps);
+        CHECK(t.in_network == row.in_network);
+        const Fabric f = one_host(t, t.ports);
+        for (const Node& n : f.nodes())
+            CHECK(n.in_network == (row.in_network && n.kind == NodeKind::kScaleUpSwitch));
+    }
 }

@@ -81,9 +81,7 @@ class FreeForm {
   private:
     /// A named template, then what the group changes of it.
     static HostTemplate read_template(MapReader& m) {
-        std::vector<std::string> names;
-        for (const NamedHost& row : host_templates()) names.push_back(row.name);
-        HostTemplate t = host_templates()[m.choice_or("template", names, 0)].host;
+        HostTemplate t = host_templates()[m.choice_or("template", host_template_names(), 0)].host;
         t.gpus = m.count_or("gpus", 1, 1024, t.gpus);
         t.nics = m.count_or("nics", 0, 1024, t.nics);
         if (t.nics % t.gpus != 0 && (t.nics == 0 || t.gpus % t.nics != 0))
@@ -98,6 +96,7 @@ class FreeForm {
         t.scale_up_latency = m.duration_or("scale_up_latency", t.scale_up_latency);
         t.pcie = positive(m, "pcie_rate", m.rate_or("pcie_rate", t.pcie));
         t.pcie_latency = m.duration_or("pcie_latency", t.pcie_latency);
+        t.in_network = m.choice_or("in_network", {"no", "yes"}, t.in_network ? 1 : 0) == 1;
         return t;
     }
 

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/result.hpp"
+#include "topology/describe.hpp"
 #include "topology/fabrics/fabrics.hpp"
 #include "topology/routing/router.hpp"
 
@@ -55,6 +56,18 @@ TEST_CASE("a free form is built as it reads", "[unit]") {
     CHECK(latency(f, routes[0]) == us(3));
     CHECK(f.name_of(routes[0].links[1]) == "host[0].nic[1]:0 > tor[1]");
     CHECK(f.name_of(routes[0].links[4]) == "tor[3] > host[3].nic[1]");
+}
+
+TEST_CASE("a file says whether its scale-up switches reduce in network", "[unit]") {
+    const auto reduces = [](const std::string& more) {
+        std::string lab = kLab;
+        lab.insert(lab.find(", scale_up_rate"), more);
+        return summarize(parse_fabric(lab, "f.yaml")).in_network;
+    };
+    CHECK(reduces(""));
+    CHECK_FALSE(reduces(", in_network: no"));
+    CHECK_FALSE(reduces(", template: dgx-a100"));
+    CHECK(reduces(", template: dgx-a100, in_network: yes"));
 }
 
 TEST_CASE("one GPU may own four NICs", "[unit]") {
@@ -153,6 +166,7 @@ TEST_CASE("every kind of malformed file is refused", "[unit]") {
         "name: x\nhosts: [{name: h, count: 2}]\n",
         "name: x\nhosts: [{name: h, count: 2, template: dgx}]\n",
         "name: x\nhosts: [{name: h, count: 2, gpus: 3}]\n",
+        "name: x\nhosts: [{name: h, count: 2, in_network: maybe}]\n",
         "name: x\nhosts: [{name: h, count: 2, gpus: 8, nics: 3}]\n",
         "name: x\nhosts: [{name: h, count: 999999, gpus: 1024}]\n",
         "name: x\nhosts: [{name: h, count: 1}]\nswitches: [{name: h, count: 1, tier: 1}]\n",
