@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <iterator>
 #include <optional>
 #include <set>
@@ -97,12 +98,11 @@ void read_setup(MapReader& m, MeasuredSetup& s) {
     s.gpus_per_host = static_cast<std::uint32_t>(
         m.count_or("gpus-per-host", 1, kMaxGpus, static_cast<int>(s.gpus_per_host)));
     if (m.has("network")) s.network = plain_name(m, "network", "rail-switches");
-    s.collective = static_cast<Collective>(
-        m.choice_or("collective", kCollectiveNames, static_cast<std::size_t>(s.collective)));
     if (m.has("library")) s.library = plain_name(m, "library", "nccl-2.20");
     if (m.has("algorithm")) s.algorithm = plain_name(m, "algorithm", "ring");
     s.nvls = flag_or(m, "nvls", s.nvls);
     s.each_rail = flag_or(m, "each-rail", s.each_rail);
+    s.graph = flag_or(m, "graph", s.graph);
 }
 
 void check_setup(const MapReader& m, const MeasuredSetup& s) {
@@ -227,7 +227,28 @@ class PointReader {
     std::optional<Bandwidth> peak_;
 };
 
-MeasuredCase read_case(MapReader& m) {
+/// One collective, or a list: the same figures published for each of several.
+std::vector<Collective> collectives_of(MapReader& m, Collective fallback) {
+    const ConfigNode* node = m.find("collective");
+    std::vector<Collective> all;
+    if (node == nullptr) return {fallback};
+    std::vector<const ConfigNode*> names;
+    if (node->kind == ConfigNode::Kind::kScalar) names.push_back(node);
+    for (const ConfigNode& item : node->items) names.push_back(&item);
+    for (const ConfigNode* name : names) {
+        const auto at = std::find(kCollectiveNames.begin(), kCollectiveNames.end(), name->scalar);
+        if (at == kCollectiveNames.end())
+            m.reject(*name, "collective", printable(name->scalar),
+                     fmt::format("one of {}", fmt::join(kCollectiveNames, ", ")), "allreduce");
+        all.push_back(static_cast<Collective>(at - kCollectiveNames.begin()));
+    }
+    if (all.empty())
+        m.reject(*node, "collective", "an empty list", "a collective", "collective: allreduce");
+    return all;
+}
+
+/// Usually one case; one for each of several collectives, whose names then end the ids.
+std::vector<MeasuredCase> read_case(MapReader& m) {
     MeasuredCase c;
     c.id = plain_name(m, "id", "azure-h100-8");
     c.title = line_of_text(m, "title", "8x H100, one host");
@@ -238,11 +259,18 @@ MeasuredCase read_case(MapReader& m) {
     read_setup(m, c);
     check_setup(m, c);
     c.notes = notes_of(m);
-    c.points = PointReader(m, c).run();
     c.file = m.file();
     c.line = m.line();
+    const std::vector<Collective> collectives = collectives_of(m, c.collective);
+    std::vector<MeasuredCase> cases;
+    for (const Collective collective : collectives) {
+        cases.push_back(c);
+        cases.back().collective = collective;
+        if (collectives.size() > 1) cases.back().id += std::string("-") + name_of(collective);
+        cases.back().points = PointReader(m, cases.back()).run();
+    }
     m.finish();
-    return c;
+    return cases;
 }
 
 Choice read_choice(MapReader& m, const MeasuredSetup& alike) {
@@ -251,6 +279,7 @@ Choice read_choice(MapReader& m, const MeasuredSetup& alike) {
     c.what = line_of_text(m, "what", "NVLS");
     c.run = line_of_text(m, "run", "algorithm nvls");
     read_setup(m, c);
+    c.collective = collectives_of(m, c.collective).front();
     check_setup(m, c);
     m.finish();
     return c;
@@ -299,6 +328,7 @@ Decision read_decision(MapReader& m) {
     MapReader both(m.at("both", "{machine: h200}"), m.file(), m.path_of("both"));
     MeasuredSetup alike;
     read_setup(both, alike);
+    alike.collective = collectives_of(both, alike.collective).front();
     both.finish();
     MapReader a(m.at("a", "{what: NVLS, run: nvls}"), m.file(), m.path_of("a"));
     MapReader b(m.at("b", "{what: ring, run: ring}"), m.file(), m.path_of("b"));
@@ -339,7 +369,8 @@ Measurements read_measurements(const std::string& text, const std::string& file)
     MapReader m(root, file, "");
     (void)m.text("measurements", "what these are");
     Measurements all;
-    for (MapReader& c : m.maps("cases")) all.cases.push_back(read_case(c));
+    for (MapReader& c : m.maps("cases"))
+        for (MeasuredCase& one : read_case(c)) all.cases.push_back(std::move(one));
     for (MapReader& d : m.maps("decisions")) all.decisions.push_back(read_decision(d));
     m.finish();
     if (all.cases.empty() && all.decisions.empty())

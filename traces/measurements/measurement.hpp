@@ -44,6 +44,7 @@ struct MeasuredSetup {
     std::string algorithm;   // the one forced, lower case; empty: the library chose
     bool nvls = false;       // the reduction could run inside the NVSwitches
     bool each_rail = false;  // gpus_per_host collectives at once, each over one GPU of every host
+    bool graph = false;      // launched from a CUDA graph: the time has no launch of a kernel
 
     /// Ranks of one collective.
     [[nodiscard]] std::uint32_t ranks() const { return each_rail ? hosts : hosts * gpus_per_host; }

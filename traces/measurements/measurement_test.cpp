@@ -118,7 +118,7 @@ TEST_CASE("a setup that cannot be run is refused", "[unit][measurements]") {
 
 TEST_CASE("the published measurements are part of the program", "[unit][measurements]") {
     const Measurements all = builtin_measurements();
-    REQUIRE(all.cases.size() >= 20);
+    REQUIRE(all.cases.size() >= 60);
     std::map<Use, std::size_t> uses;
     for (const MeasuredCase& c : all.cases) {
         INFO(c.id);
@@ -132,8 +132,45 @@ TEST_CASE("the published measurements are part of the program", "[unit][measurem
             CHECK(busbw_of(c.collective, c.ranks(), p.size, p.time) < 4000_GBps);
         }
     }
-    CHECK(uses[Use::kFit] >= 6);
-    CHECK(uses[Use::kTest] >= 10);
+    CHECK(uses[Use::kSimulated] >= 4);
+    CHECK(all.decisions.size() >= 30);
+}
+
+TEST_CASE("each collective has curves to fit and curves to test", "[unit][measurements]") {
+    const Measurements all = builtin_measurements();
+    for (const Collective collective : {Collective::kAllReduce, Collective::kAllGather,
+                                        Collective::kReduceScatter, Collective::kAllToAll}) {
+        INFO(name_of(collective));
+        std::map<Use, int> curves;
+        for (const MeasuredCase& c : all.cases)
+            if (c.collective == collective && c.points.size() >= 7) ++curves[c.use];
+        CHECK(curves[Use::kFit] >= 3);
+        CHECK(curves[Use::kTest] >= 2);
+    }
+}
+
+TEST_CASE("fit and test differ by machine or scale, never by row", "[unit][measurements]") {
+    // No setup is in both parts: machine, hosts and GPUs decide.
+    const Measurements all = builtin_measurements();
+    std::map<std::string, std::set<Use>> parts;
+    for (const MeasuredCase& c : all.cases)
+        if (c.use != Use::kSimulated && c.source.find("SimAI") == std::string::npos)
+            parts[c.machine + "/" + std::to_string(c.hosts) + "/" + std::to_string(c.gpus_per_host)]
+                .insert(c.use);
+    for (const auto& [setup, used] : parts) {
+        INFO(setup);
+        CHECK(used.size() == 1);
+    }
+}
+
+TEST_CASE("a case of several collectives becomes one of each", "[unit][measurements]") {
+    const auto all = read_measurements(
+        with_points(", collective: [allgather, reducescatter]", "[[1GB, 100GB/s]]"), "m");
+    REQUIRE(all.cases.size() == 2);
+    CHECK(all.cases[0].id == "one-allgather");
+    CHECK(all.cases[1].id == "one-reducescatter");
+    CHECK(all.cases[1].collective == Collective::kReduceScatter);
+    CHECK(all.cases[1].points.at(0).time == us(9375));
 }
 
 TEST_CASE("published values are read as they stand", "[unit][measurements]") {
@@ -146,5 +183,12 @@ TEST_CASE("published values are read as they stand", "[unit][measurements]") {
     REQUIRE(p5 != nullptr);
     CHECK(p5->use == Use::kTest);
     CHECK(p5->points.back().high == us(66132));
+    const MeasuredCase* ratio = find_case(all, "simai-nic-16");
+    REQUIRE(ratio != nullptr);
+    CHECK(ratio->use == Use::kTest);
+    CHECK(ratio->ranks() == 128);
+    CHECK(ratio->points.at(7).size == Bytes{2LL << 30});  // .92 of 388 GB/s
+    CHECK(ratio->points.at(7).time == time_of_busbw(Collective::kAllReduce, 128, Bytes{2LL << 30},
+                                                    Bandwidth{2'855'680'000'000}));
     CHECK(find_case(all, "no-such-case") == nullptr);
 }
