@@ -8,7 +8,6 @@ namespace weft {
 namespace {
 
 constexpr Int128 kPsPerSecond = 1'000'000'000'000;
-constexpr std::int64_t kPipelineChunk = 128 * 1024;  // bytes a channel and rank (facts E1)
 
 /// One protocol of the tuning model with a machine's figures.
 struct ProtocolCosts {
@@ -19,12 +18,13 @@ struct ProtocolCosts {
     std::int64_t overhead_per_mille;
     /// The most bus bandwidth of a group on one host, two, and more; 0: what the links carry.
     std::array<std::int64_t, 3> most_bytes_per_s;
-    std::int64_t fill_per_mille;
+    flow::StepCosts messages;  // each message of a direct exchange
 };
 
 // LL sends 4 B of flag per 4 B of data; LL128 8 B per 120 (tuning.cc reckons with .92 of the rate
 // for 120/128 = .9375).
 std::array<ProtocolCosts, 3> protocols_of(const MachineProfile& m) {
+    const flow::StepCosts messages{m.time(Cost::kMessageScaleUp), m.time(Cost::kMessageNetwork)};
     return {{
         {"LL",
          WireProtocol::kLl,
@@ -32,25 +32,25 @@ std::array<ProtocolCosts, 3> protocols_of(const MachineProfile& m) {
          {m.time(Cost::kScaleUpStepLl), m.time(Cost::kNetworkStepLl)},
          2000,
          {m[Cost::kLlMostOneHost], m[Cost::kLlMostTwoHosts], m[Cost::kLlMostMoreHosts]},
-         0},
+         messages},
         {"LL128",
          WireProtocol::kLl128,
          m.time(Cost::kLaunchLl128),
          {m.time(Cost::kScaleUpStepLl128), m.time(Cost::kNetworkStepLl128)},
          1067,
          {},
-         0},
+         messages},
         {"Simple",
          WireProtocol::kSimple,
          m.time(Cost::kLaunchSimple),
          {m.time(Cost::kScaleUpStepSimple), m.time(Cost::kNetworkStepSimple)},
          1000,
          {},
-         m[Cost::kPipelineFill]},
+         messages},
     }};
 }
 
-constexpr ProtocolCosts kIdeal{"ideal", WireProtocol::kSimple, {}, {}, 1000, {}, 0};
+constexpr ProtocolCosts kIdeal{"ideal", WireProtocol::kSimple, {}, {}, 1000, {}, {}};
 
 /// Bytes that each rank sends, as bus bandwidth counts them (facts E3).
 Int128 bus_bytes(Collective kind, Bytes size, std::size_t ranks) {
@@ -71,21 +71,27 @@ SimDuration duration(Int128 ps) {
     return SimDuration{static_cast<std::int64_t>(ps)};
 }
 
-EndpointPrice price_of(const ProtocolCosts& p, const flow::Traffic& t, Bytes size,
-                       std::size_t lane_epoch) {
-    const flow::Traffic::Margin m = t.margin(size, lane_epoch, p.steps, p.overhead_per_mille);
+/// Wire bytes per payload byte.
+std::int64_t overhead_of(const ProtocolCosts& p, const flow::Traffic& t, const MachineProfile& m) {
+    if (t.plan().collective != Collective::kAllToAll) return p.overhead_per_mille;
+    return (p.overhead_per_mille * 1000 + m[Cost::kDirectRate] - 1) / m[Cost::kDirectRate];
+}
+
+EndpointPrice price_of(const ProtocolCosts& p, std::int64_t overhead_per_mille,
+                       const flow::Traffic& t, Bytes size, std::size_t lane_epoch) {
+    const flow::Traffic::Margin m = t.margin(size, lane_epoch, p.steps, overhead_per_mille);
     const auto flow_of = [&](Int128 bytes) {
-        return Int128{t.epochs()[lane_epoch].flow_ps_per_gib} * bytes * p.overhead_per_mille /
+        return Int128{t.epochs()[lane_epoch].flow_ps_per_gib} * bytes * overhead_per_mille /
                ((Int128{1} << 30) * 1000);
     };
-    const Int128 first = std::min<Int128>(
-        size.count(), Int128{kPipelineChunk} * t.plan().channels.size() * t.members().size());
+    const flow::EpochTraffic& e0 = t.epochs()[lane_epoch];
     EndpointPrice e{.protocol = p.name,
-                    .overhead_per_mille = p.overhead_per_mille,
+                    .overhead_per_mille = overhead_per_mille,
                     .launch = p.launch,
                     .steps = p.steps,
-                    .before = p.launch + m.before,
-                    .after = m.after + duration(flow_of(first) * p.fill_per_mille / 1000),
+                    .before = p.launch + m.before + p.messages.scale_up * e0.messages_scale_up +
+                              p.messages.network * e0.messages_network,
+                    .after = m.after,
                     .total = {}};
     const Int128 flow = flow_of(size.count());
     if (const std::int64_t most = p.most_bytes_per_s[std::min<std::size_t>(t.hosts(), 3) - 1]) {
@@ -107,12 +113,14 @@ std::string percent(std::int64_t per_mille) {
 
 EndpointPrice endpoint_price(const Scenario& s, const flow::Traffic& traffic, Bytes size,
                              std::size_t lane_epoch, std::optional<WireProtocol> forced) {
-    if (s.endpoint == EndpointModel::kIdeal) return price_of(kIdeal, traffic, size, lane_epoch);
+    if (s.endpoint == EndpointModel::kIdeal)
+        return price_of(kIdeal, kIdeal.overhead_per_mille, traffic, size, lane_epoch);
     EndpointPrice best;
     bool found = false;
     for (const ProtocolCosts& p : protocols_of(s.machine)) {
         if (forced && *forced != p.id) continue;
-        const EndpointPrice one = price_of(p, traffic, size, lane_epoch);
+        const EndpointPrice one =
+            price_of(p, overhead_of(p, traffic, s.machine), traffic, size, lane_epoch);
         if (!found || one.total < best.total) best = one;
         found = true;
     }

@@ -35,9 +35,11 @@ constexpr std::array<CostInfo, kCosts> kTable{{
     {"in_network.rate", U::kPerMille, 100, 1000,
      "the same for bytes that the switch reduces or multicasts"},
     {"nic.rate", U::kPerMille, 100, 1000, "the same for links of NICs and switches"},
-    {"pipeline.fill", U::kPerMille, 0, 8000,
-     "part of the first chunks' time that passes before all links are busy (Simple)"},
-    {"in_network.fill", U::kPerMille, 0, 8000, "the same where the switch reduces"},
+    {"direct.rate", U::kPerMille, 100, 1000,
+     "what a direct exchange, of many messages that nobody paces, carries of those rates"},
+    {"in_network.fill", U::kPerMille, 0, 8000,
+     "part of the first chunks' time that passes before all links are busy, where the switch "
+     "reduces"},
     {"ll_most.one_host", U::kBytesPerSecond, kGBps, 1000 * kGBps,
      "most bus bandwidth of LL inside one host"},
     {"ll_most.two_hosts", U::kBytesPerSecond, kGBps, 1000 * kGBps, "the same over two hosts"},
@@ -70,7 +72,7 @@ MachineProfile make_nccl_tuning() {
     set(Cost::kScaleUpRate, 824, "SimAI calbusbw: 20.6 of 25 GB/s an NVLink (facts A3)");
     set(Cost::kInNetworkRate, 824, "as scale_up.rate");
     set(Cost::kNicRate, 970, "SimAI calbusbw: 48.5 of 50 GB/s (facts A3)");
-    set(Cost::kPipelineFill, 0, "not counted");
+    set(Cost::kDirectRate, 1000, "not counted");
     set(Cost::kInNetworkFill, 0, "not counted");
     set(Cost::kLlMostOneHost, 141 * kGBps, nccl);
     set(Cost::kLlMostTwoHosts, 45 * kGBps, nccl);
@@ -174,7 +176,9 @@ std::int64_t parse_cost(Cost c, const std::string& text) {
 }
 
 std::string to_yaml(const MachineProfile& p) {
-    std::string out = fmt::format("machine: \"{}\"\ntitle: \"{}\"\ncosts:\n", p.name, p.title);
+    std::string out = fmt::format("machine: \"{}\"\ntitle: \"{}\"\n", p.name, p.title);
+    if (!p.also.empty()) out += fmt::format("also: [{}]\n", fmt::join(p.also, ", "));
+    out += "costs:\n";
     for (std::size_t i = 0; i < kCosts; ++i) {
         const Cost c = static_cast<Cost>(i);
         const Estimate& e = p.costs[i];
@@ -191,6 +195,11 @@ MachineProfile parse_profile(const std::string& text, const std::string& file) {
     MachineProfile p = nccl_tuning_profile();
     p.name = top.text("machine", "h100");
     if (top.has("title")) p.title = top.text("title", "8x H100 SXM");
+    if (const ConfigNode* also = top.find("also")) {
+        for (const ConfigNode& one : also->items) p.also.push_back(one.scalar);
+        if (p.also.empty())
+            top.reject(*also, "also", "no list of names", "machines", "[h200, h800]");
+    }
     const ConfigNode& costs = top.at("costs", "launch.simple: {value: 8.4us}");
     MapReader reader(costs, file, "costs");
     for (std::size_t i = 0; i < kCosts; ++i) {
@@ -209,12 +218,18 @@ const std::vector<MachineProfile>& builtin_profiles() {
     return rows;
 }
 
+const MachineProfile* profile_for(const std::vector<MachineProfile>& profiles,
+                                  const std::string& machine) {
+    for (const MachineProfile& p : profiles)
+        if (p.name == machine || std::find(p.also.begin(), p.also.end(), machine) != p.also.end())
+            return &p;
+    return nullptr;
+}
+
 MachineProfile find_profile(const std::string& name_or_path) {
+    if (const MachineProfile* p = profile_for(builtin_profiles(), name_or_path)) return *p;
     std::vector<std::string> names;
-    for (const MachineProfile& p : builtin_profiles()) {
-        if (p.name == name_or_path) return p;
-        names.push_back(p.name);
-    }
+    for (const MachineProfile& p : builtin_profiles()) names.push_back(p.name);
     if (name_or_path.find('.') == std::string::npos && name_or_path.find('/') == std::string::npos)
         throw ConfigError({.file = {},
                            .line = 0,

@@ -31,7 +31,7 @@ enum class Cost : std::uint8_t {
     kScaleUpRate,
     kInNetworkRate,
     kNicRate,
-    kPipelineFill,
+    kDirectRate,
     kInNetworkFill,
     kLlMostOneHost,
     kLlMostTwoHosts,
@@ -62,6 +62,7 @@ struct Estimate {
 struct MachineProfile {
     std::string name = "nccl-tuning";
     std::string title;
+    std::vector<std::string> also;  // machines it stands for besides: "h200"
     std::array<Estimate, kCosts> costs;
 
     [[nodiscard]] std::int64_t operator[](Cost c) const {
@@ -84,7 +85,10 @@ struct MachineProfile {
 [[nodiscard]] MachineProfile parse_profile(const std::string& text, const std::string& file);
 /// Profiles that Weft ships, fitted by `weft calibrate` to published measurements, and the default.
 [[nodiscard]] const std::vector<MachineProfile>& builtin_profiles();
-/// A shipped profile by name, else the YAML file of that path.
+/// The profile that is, or stands for, a machine; nullptr when none does.
+[[nodiscard]] const MachineProfile* profile_for(const std::vector<MachineProfile>& profiles,
+                                                const std::string& machine);
+/// A shipped profile by name or by a machine it stands for, else the YAML file of that path.
 [[nodiscard]] MachineProfile find_profile(const std::string& name_or_path);
 
 }  // namespace weft

@@ -132,11 +132,15 @@ void Traffic::add_channel(std::size_t channel, std::size_t epoch, TrafficScratch
     e.phase_fill.resize(phases_);
     std::vector<Fill> phase_fill(phases_);
     const std::size_t first_ring = e.rings.size();
+    std::uint64_t messages_up = 0;
+    std::uint64_t messages_net = 0;
     for (const Stage& stage : plan_->channels[channel].stages) {
         const std::uint32_t phase = phase_of_[stage_index++];
         Int128 units = 0;
+        const bool direct = std::holds_alternative<Direct>(stage.pattern);
         const auto edge = [&](std::uint32_t s, std::uint32_t d, std::uint64_t count) -> Hop {
             lanes_of(epoch, channel, s, d, b.lanes);
+            if (direct) ++(b.lanes.scale_up ? messages_up : messages_net);
             if (b.lanes.lanes() == 0) b.connected = false;
             units += count;
             add_edge(channel, epoch, count, b.phase[phase], b);
@@ -156,6 +160,11 @@ void Traffic::add_channel(std::size_t channel, std::size_t epoch, TrafficScratch
     for (std::uint32_t p = 0; p < phases_; ++p)
         if (phase_fill[p].longer_than(e.phase_fill[p])) e.phase_fill[p] = phase_fill[p];
     if (fill.longer_than(e.fill)) e.fill = fill;
+    const std::uint64_t n = plan_->n;
+    e.messages_scale_up =
+        std::max(e.messages_scale_up, static_cast<std::uint32_t>((messages_up + n - 1) / n));
+    e.messages_network =
+        std::max(e.messages_network, static_cast<std::uint32_t>((messages_net + n - 1) / n));
 }
 
 /// Makes the one stream of a pipelined channel of the sums, relative to its most loaded link.

@@ -59,6 +59,9 @@ struct EpochTraffic {
     std::vector<Fill> phase_fill;
     std::int64_t phases_ps_per_gib = 0;  // sum of the phases, each alone
     std::int64_t flow_ps_per_gib = 0;    // all phases together, alone on the fabric
+    /// Messages that a rank sends in direct exchanges: the mean, of the channel that sends most.
+    std::uint32_t messages_scale_up = 0;
+    std::uint32_t messages_network = 0;
 };
 
 /// Sums by index of which few are touched; cleared at the cost of those.
