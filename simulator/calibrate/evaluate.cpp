@@ -1,0 +1,108 @@
+#include "simulator/calibrate/evaluate.hpp"
+
+#include <fmt/format.h>
+
+#include "base/result.hpp"
+#include "topology/fabrics/fabrics.hpp"
+
+namespace weft {
+namespace {
+
+constexpr const char* kFamily = "GPUs";
+
+/// One collective of every size of the curve, one after the other.
+Workload workload_of(const MeasuredCase& c) {
+    Workload w;
+    w.name = c.id;
+    w.source = c.source;
+    w.world = c.hosts * c.gpus_per_host;
+    w.has_compute = false;
+    w.families = {{.name = kFamily,
+                   .groups = {.size = c.ranks(),
+                              .stride = c.each_rail ? c.gpus_per_host : 1,
+                              .order = {},
+                              .where = {}}}};
+    w.program_of.assign(w.world, 0);
+    Program p;
+    p.name = "collectives";
+    for (const MeasuredPoint& point : c.points) {
+        Op op;
+        op.what = CollectiveOp{.kind = c.collective, .family = 0, .size = point.size};
+        op.label = static_cast<std::uint32_t>(p.labels.size());
+        p.labels.push_back(to_string(point.size));
+        p.ops.push_back(std::move(op));
+    }
+    w.programs.push_back(std::move(p));
+    return w;
+}
+
+/// The first GPUs of every host.
+Placement placement_of(const Fabric& fabric, const MeasuredSetup& setup) {
+    Placement p;
+    p.description = fmt::format("{} GPUs of each host", setup.gpus_per_host);
+    for (std::size_t g = 0; g < fabric.gpus().size(); ++g)
+        if (fabric.gpus()[g].local < static_cast<std::int32_t>(setup.gpus_per_host))
+            p.gpu_of.push_back(GpuId{static_cast<std::uint32_t>(g)});
+    if (p.gpu_of.size() != std::size_t{setup.hosts} * setup.gpus_per_host)
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = "gpus-per-host",
+                           .found = std::to_string(setup.gpus_per_host),
+                           .expected = "at most the GPUs of a " + setup.host,
+                           .example = "8"});
+    return p;
+}
+
+const CollectiveSummary* summary_of(const Result& r, Bytes size) {
+    for (const CollectiveSummary& c : r.collectives)
+        if (c.size == size) return &c;
+    return nullptr;
+}
+
+}  // namespace
+
+Fabric fabric_of(const MeasuredSetup& setup) {
+    return make_fabric("hosts", {{"hosts", std::to_string(setup.hosts)}, {"template", setup.host}});
+}
+
+Library library_of(const MeasuredSetup& setup) {
+    Library l;
+    l.name = "nccl-static";
+    l.algorithm = setup.algorithm;
+    return l;
+}
+
+CaseModel::CaseModel(const MeasuredCase& measured)
+    : measured_(&measured),
+      fabric_(std::make_unique<Fabric>(fabric_of(measured))),
+      workload_(std::make_unique<Workload>(workload_of(measured))) {
+    scenario_.fabric = fabric_.get();
+    scenario_.workload = workload_.get();
+    scenario_.placement = placement_of(*fabric_, measured);
+    scenario_.library = library_of(measured);
+}
+
+std::vector<SimDuration> CaseModel::times(const MachineProfile& machine) const {
+    Scenario s = scenario_;
+    s.machine = machine;
+    const Result r = simulate(s);
+    std::vector<SimDuration> times;
+    for (const MeasuredPoint& p : measured_->points) {
+        const CollectiveSummary* one = summary_of(r, p.size);
+        WEFT_CHECK(one != nullptr, "no collective of {}", to_string(p.size));
+        times.push_back(one->mean_time);
+    }
+    return times;
+}
+
+std::vector<std::string> CaseModel::carried() const {
+    const Result r = simulate(scenario_);
+    std::vector<std::string> how;
+    for (const MeasuredPoint& p : measured_->points) {
+        const CollectiveSummary* one = summary_of(r, p.size);
+        how.push_back(one == nullptr ? "" : one->algorithm);
+    }
+    return how;
+}
+
+}  // namespace weft

@@ -1,0 +1,127 @@
+// weft calibrate: the figures of a machine from measured curves.
+#include <fmt/format.h>
+#include <fstream>
+#include <memory>
+
+#include "simulator/calibrate/fit.hpp"
+#include "tools/commands.hpp"
+#include "tools/flags.hpp"
+
+namespace weft::tools {
+namespace {
+
+constexpr const char* kHelp = R"(Fit a machine's endpoint figures to measured curves.
+
+  weft calibrate curves.yaml --as mycluster            writes mycluster.yaml
+  weft calibrate --published h100 --as h100            published curves marked `fit`
+  weft sim allreduce --size 1GiB --gpus 16 --fabric hosts --machine mycluster.yaml
+
+Prints each figure with its range (5 to 95 %), the sizes that determined it, each curve's error,
+and rows that stand apart from their neighbours.)";
+
+struct Options {
+    std::vector<std::string> files;
+    std::string published;
+    std::string as = "machine";
+    std::string out;
+    bool rows = false;
+};
+
+std::string percent(double part) {
+    return fmt::format("{:+.1f} %", 100 * part);
+}
+
+void print_costs(const Fit& fit) {
+    fmt::print("{:<20} {:>12} {:>12} {:>12}   {}\n", "figure", "value", "5 %", "95 %",
+               "determined by");
+    for (const FittedCost& c : fit.costs) {
+        const Estimate& e = fit.profile.at(c.cost);
+        fmt::print("{:<20} {:>12} {:>12} {:>12}   {}\n",
+                   cost_table()[static_cast<std::size_t>(c.cost)].name, cost_text(c.cost, e.value),
+                   cost_text(c.cost, e.low), cost_text(c.cost, e.high), e.from);
+    }
+}
+
+void print_curves(const Fit& fit, const std::vector<const MeasuredCase*>& cases, bool rows) {
+    fmt::print("\n{:<24} {:>6} {:>10} {:>10}\n", "curve", "rows", "median", "worst");
+    for (std::size_t c = 0; c < cases.size(); ++c) {
+        std::vector<double> sizes;
+        double worst = 0;
+        for (const FittedPoint& p : fit.points) {
+            if (p.which != c) continue;
+            sizes.push_back(std::abs(p.error));
+            if (std::abs(p.error) > std::abs(worst)) worst = p.error;
+        }
+        fmt::print("{:<24} {:>6} {:>8.1f} % {:>10}\n", cases[c]->id, sizes.size(),
+                   100 * median(sizes), percent(worst));
+        for (const FittedPoint& p : fit.points)
+            if (rows && p.which == c)
+                fmt::print("    {:>10} {:>12} {:>10}\n", to_string(cases[c]->points[p.point].size),
+                           to_string(cases[c]->points[p.point].time), percent(p.error));
+    }
+    fmt::print("all: median {:.1f} %, worst {:.1f} %, {} rounds\n", 100 * fit.median_error,
+               100 * fit.worst_error, fit.rounds);
+    for (const FittedPoint& p : fit.points) {
+        if (!p.outlier) continue;
+        const MeasuredCase& c = *cases[p.which];
+        const MeasuredPoint& m = c.points[p.point];
+        fmt::print("row apart: {}:{}: {} of {}: {} stands {} from its neighbours\n", c.file, m.line,
+                   to_string(m.size), c.id, to_string(m.time), percent(-p.apart));
+    }
+}
+
+int run_calibrate(const Options& o) {
+    Measurements all;
+    if (!o.published.empty()) {
+        Measurements published = builtin_measurements();
+        for (MeasuredCase& c : published.cases)
+            if (c.machine == o.published && c.use == Use::kFit) all.cases.push_back(std::move(c));
+    }
+    for (const std::string& file : o.files) {
+        Measurements more = load_measurements(file);
+        for (MeasuredCase& c : more.cases) all.cases.push_back(std::move(c));
+    }
+    std::vector<const MeasuredCase*> cases;
+    for (const MeasuredCase& c : all.cases) cases.push_back(&c);
+    if (cases.empty())
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = "weft calibrate",
+                           .found = "no curves",
+                           .expected = "files of curves, or --published and a machine",
+                           .example = "--published h100"});
+    MachineProfile start = nccl_tuning_profile();
+    start.name = o.as;
+    start.title = fmt::format("fitted to {} curves", cases.size());
+    const Fit fit = fit_profile(cases, start);
+    print_costs(fit);
+    print_curves(fit, cases, o.rows);
+    const std::string path = o.out.empty() ? o.as + ".yaml" : o.out;
+    std::ofstream file(path, std::ios::binary);
+    file << to_yaml(fit.profile);
+    file.close();
+    if (!file)
+        throw ConfigError({.file = path,
+                           .line = 0,
+                           .key = "--out",
+                           .found = "a file that cannot be written",
+                           .expected = "a path in a folder that exists",
+                           .example = "mycluster.yaml"});
+    fmt::print("wrote {}\n", path);
+    return 0;
+}
+
+}  // namespace
+
+void add_calibrate(CLI::App& app, std::function<int()>& run) {
+    auto o = std::make_shared<Options>();
+    CLI::App* sub = app.add_subcommand("calibrate", kHelp);
+    sub->add_option("files", o->files, "measured curves");
+    sub->add_option("--published", o->published, "published curves of this machine, fit part");
+    sub->add_option("--as", o->as, "name of the profile")->capture_default_str();
+    sub->add_option("--out", o->out, "file to write (default: NAME.yaml)");
+    sub->add_flag("--rows", o->rows, "print every row");
+    sub->callback([o, &run] { run = [o] { return run_calibrate(*o); }; });
+}
+
+}  // namespace weft::tools

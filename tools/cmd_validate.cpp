@@ -1,0 +1,144 @@
+// weft validate: published measurements against what Weft says, beside null models.
+#include <cmath>
+#include <fmt/format.h>
+#include <memory>
+
+#include "simulator/calibrate/validate.hpp"
+#include "tools/commands.hpp"
+#include "tools/flags.hpp"
+
+namespace weft::tools {
+namespace {
+
+constexpr const char* kHelp = R"(Hold Weft against everything published.
+
+  weft validate                        every curve; the null models beside it
+  weft validate --rows azure-h200-8    one curve, row by row
+
+Figures of machines are fitted to curves marked `fit` alone; the `test` part is other generations of
+machines and other scales.)";
+
+struct Options {
+    std::vector<std::string> rows;
+    std::vector<std::string> machines;
+    bool all_rows = false;
+};
+
+constexpr Model kModels[] = {Model::kWeft, Model::kLine, Model::kSteps, Model::kNccl};
+
+double error_of(SimDuration said, SimDuration measured) {
+    return 100.0 * static_cast<double>((said - measured).ps()) / static_cast<double>(measured.ps());
+}
+
+std::string error_text(const std::optional<SimDuration>& said, SimDuration measured) {
+    return said ? fmt::format("{:+.1f} %", error_of(*said, measured)) : "-";
+}
+
+void print_case(const ValidatedCase& c, bool rows) {
+    if (!c.problem.empty()) {
+        fmt::print("{:<24} {:<9} not simulated: {}\n", c.measured->id, name_of(c.measured->use),
+                   c.problem);
+        return;
+    }
+    Validation one;
+    one.cases.push_back(c);
+    std::string errors;
+    for (const Model m : kModels) {
+        const ErrorSummary s = summarise(one, m, c.measured->use);
+        errors +=
+            s.points == 0 ? fmt::format("{:>12}", "-") : fmt::format("{:>10.1f} %", 100 * s.median);
+    }
+    const ErrorSummary s = summarise(one, Model::kWeft, c.measured->use);
+    fmt::print("{:<24} {:<9} {:>4}{}   {:+.1f} % at {}\n", c.measured->id, name_of(c.measured->use),
+               c.points.size(), errors, 100 * s.worst, s.worst_at);
+    if (!rows) return;
+    for (const ValidatedPoint& p : c.points)
+        fmt::print("  {:>10} {:>12} {:>12} {:>10} {:>10} {:>10} {:>10}  {}\n", to_string(p.size),
+                   to_string(p.measured), to_string(p.simulated),
+                   error_text(p.simulated, p.measured), error_text(p.line, p.measured),
+                   error_text(p.steps, p.measured), error_text(p.nccl, p.measured), p.carried);
+}
+
+void print_summary(const Validation& v, Use use) {
+    fmt::print("\n{} part, from 64 KiB up{:>12} {:>10} {:>10} {:>10}   worst\n", name_of(use),
+               "points", "median", "90 %", "");
+    const std::pair<const char*, std::optional<Collective>> rows[] = {
+        {"all", {}},
+        {"allreduce", Collective::kAllReduce},
+        {"allgather", Collective::kAllGather},
+        {"reducescatter", Collective::kReduceScatter},
+        {"alltoall", Collective::kAllToAll},
+        {"sendrecv", Collective::kSendRecv}};
+    for (const auto& [name, collective] : rows)
+        for (const Model m : kModels) {
+            const ErrorSummary s = summarise(v, m, use, collective);
+            if (s.points == 0) continue;
+            fmt::print("  {:<14} {:<12} {:>6} {:>8.1f} % {:>8.1f} %   {:+.0f} %, {}\n", name,
+                       name_of(m), s.points, 100 * s.median, 100 * s.p90, 100 * s.worst,
+                       s.worst_at);
+        }
+}
+
+void print_decisions(const Validation& v) {
+    std::size_t right = 0;
+    std::size_t run = 0;
+    fmt::print("\npublished decisions\n");
+    for (const ValidatedDecision& d : v.decisions) {
+        if (!d.problem.empty()) {
+            fmt::print("  {:<28} not simulated: {}\n", d.decision->id, d.problem);
+            continue;
+        }
+        ++run;
+        right += d.right ? 1 : 0;
+        fmt::print("  {:<28} {:<5} {} {} against {} {}\n", d.decision->id,
+                   d.right ? "right" : "WRONG", d.decision->a.what, to_string(d.a),
+                   d.decision->b.what, to_string(d.b));
+    }
+    fmt::print("  {} of {} called right\n", right, run);
+}
+
+int run_validate(const Options& o) {
+    const Measurements all = builtin_measurements();
+    std::vector<MachineProfile> profiles = builtin_profiles();
+    for (const std::string& path : o.machines) {
+        MachineProfile p = find_profile(path);
+        std::erase_if(profiles, [&](const MachineProfile& q) { return q.name == p.name; });
+        profiles.push_back(std::move(p));
+    }
+    for (const std::string& id : o.rows)
+        if (find_case(all, id) == nullptr) {
+            std::vector<std::string> ids;
+            for (const MeasuredCase& c : all.cases) ids.push_back(c.id);
+            throw ConfigError({.file = {},
+                               .line = 0,
+                               .key = "--rows",
+                               .found = printable(id),
+                               .expected = "one of " + suggest(id, ids),
+                               .example = ids.front()});
+        }
+    const Validation v = validate_measurements(all, profiles);
+    fmt::print("{:<24} {:<9} {:>4}{:>12}{:>12}{:>12}{:>12}   worst of weft\n", "curve", "part",
+               "rows", "weft", "line", "alpha-beta", "nccl");
+    for (const ValidatedCase& c : v.cases) {
+        const bool named = std::find(o.rows.begin(), o.rows.end(), c.measured->id) != o.rows.end();
+        if (o.rows.empty() || named) print_case(c, named || o.all_rows);
+    }
+    if (!o.rows.empty()) return 0;
+    print_summary(v, Use::kFit);
+    print_summary(v, Use::kTest);
+    print_decisions(v);
+    return 0;
+}
+
+}  // namespace
+
+void add_validate(CLI::App& app, std::function<int()>& run) {
+    auto o = std::make_shared<Options>();
+    CLI::App* sub = app.add_subcommand("validate", kHelp);
+    sub->add_option("--rows", o->rows, "these curves alone, row by row");
+    sub->add_flag("--all-rows", o->all_rows, "every row of every curve");
+    sub->add_option("--machine", o->machines, "a profile to use in place of the shipped one");
+    sub->callback([o, &run] { run = [o] { return run_validate(*o); }; });
+}
+
+}  // namespace weft::tools
