@@ -30,6 +30,7 @@ struct Algorithm {
     std::string bytes;  // sent per rank, S the nccl-tests size
     std::string time;   // alpha-beta form
     BuildPlan build = nullptr;
+    bool on_request = false;  // only where a library or a user names it
 };
 
 [[nodiscard]] const Registry<Algorithm>& builtin_algorithms();

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "collectives/algorithms/algorithm.hpp"
+#include "collectives/algorithms/double_tree.hpp"
 #include "collectives/algorithms/ring_order.hpp"
 
 using namespace weft;
@@ -128,6 +129,42 @@ TEST_CASE("a ring leaves a host on the rail on which it enters the next", "[unit
             CHECK(seen.size() == p.size);
             CHECK(crossings == k % 2);
         }
+}
+
+TEST_CASE("a leaf of one of the two trees is inner in the other", "[unit]") {
+    Tree t;
+    t.in_order = true;
+    for (std::uint32_t k = 2; k <= 65; ++k) {
+        std::vector<int> inner(k, 0);
+        std::vector<std::uint32_t> root;
+        for (const std::uint32_t tree : {0U, 1U}) {
+            const std::vector<std::uint32_t> hosts = algorithms::tree_hosts(k, tree);
+            root.push_back(hosts[0]);
+            for (std::uint32_t x = 0; x < k; ++x) {
+                if (tree_fan(t, x, k) > 0) ++inner[hosts[x]];
+                for (std::uint32_t i = 0; i < tree_fan(t, x, k); ++i)
+                    CHECK(tree_parent(t, tree_child(t, x, i, k), k) == x);
+            }
+        }
+        INFO("k " << k);
+        CHECK(root[0] != root[1]);
+        // An odd number has one even node more than odd ones: host 0 is inner in both.
+        CHECK(std::count(inner.begin(), inner.end(), 1) == k - k % 2);
+        if (k % 2 == 1) CHECK(inner[0] == 2);
+    }
+}
+
+TEST_CASE("trees between hosts stay on the channel's rail", "[unit]") {
+    const PlanTemplate p = build_plan(Collective::kAllReduce, "tree", hosts_of(5, 4));
+    REQUIRE(p.channels.size() == 8);
+    for (std::size_t c = 0; c < p.channels.size(); ++c)
+        for (std::uint32_t r = 0; r < p.n; ++r)
+            for (std::uint32_t i = 0; i < send_count(p, c, 0, r); ++i) {
+                const Transfer t = send_at(p, c, 0, r, i);
+                if (t.peer / 4 == r / 4) continue;
+                CHECK(r % 4 == c % 4);
+                CHECK(t.peer % 4 == c % 4);
+            }
 }
 
 TEST_CASE("hierarchical says why it refuses unequal hosts", "[unit]") {

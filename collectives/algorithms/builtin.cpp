@@ -6,6 +6,7 @@ namespace weft {
 namespace algorithms {
 PlanTemplate ring_allreduce(const GroupShape&, const AlgorithmParams&);
 PlanTemplate hierarchical_allreduce(const GroupShape&, const AlgorithmParams&);
+PlanTemplate tree_allreduce(const GroupShape&, const AlgorithmParams&);
 PlanTemplate ring_allgather(const GroupShape&, const AlgorithmParams&);
 PlanTemplate ring_reducescatter(const GroupShape&, const AlgorithmParams&);
 PlanTemplate direct_alltoall(const GroupShape&, const AlgorithmParams&);
@@ -26,8 +27,10 @@ Registry<Algorithm> make_registry() {
          "parallel rings or cuts of the data; 0 is the algorithm's own choice"}};
     Registry<Algorithm> r("algorithm");
     const auto row = [&](const char* name, const char* sentence, const char* paper, C collective,
-                         const char* steps, const char* bytes, const char* time, BuildPlan build) {
-        r.add({name, sentence, paper, channels}, {collective, steps, bytes, time, build});
+                         const char* steps, const char* bytes, const char* time, BuildPlan build,
+                         bool on_request = false) {
+        r.add({name, sentence, paper, channels},
+              {collective, steps, bytes, time, build, on_request});
     };
     row("allreduce/ring", "Reduce-scatter, then all-gather, around rail-aligned rings.",
         "Patarasuk and Yuan, JPDC 2009", C::kAllReduce, "2(n-1)", "2(n-1)/n S",
@@ -37,6 +40,11 @@ Registry<Algorithm> make_registry() {
         "Jia et al., arXiv:1807.11205", C::kAllReduce, "2[g>1] + 2(k-1)",
         "2(g-1)/g S scale-up, 2(k-1)/(kg) S on the rail",
         "2k alpha + max(2(g-1)/g S beta_up, 2(k-1)/(kg) S beta)", a::hierarchical_allreduce);
+    row("allreduce/tree", "Up and down two binary trees over hosts, on rails, chains in the hosts.",
+        "NCCL, src/graph/trees.cc; Sanders, Speck, Traeff, Parallel Computing 35(12), 2009",
+        C::kAllReduce, "2(g-1 + ceil(log2 k))", "2(g-1)/g S scale-up, up to 2/g S on the rail",
+        "2(g-1 + ceil(log2 k)) alpha + max(2(g-1)/g S beta_up, 2/g S beta)", a::tree_allreduce,
+        true);
     row("allgather/ring", "Each block travels once around rail-aligned rings.",
         "Chan et al., CCPE 19(13), 2007", C::kAllGather, "n-1", "(n-1)/n S",
         "(n-1) alpha + (n-1)/n S beta", a::ring_allgather);

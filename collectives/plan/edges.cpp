@@ -35,6 +35,18 @@ std::uint64_t all_chunks(const PlanTemplate& p, const Binding& b, std::size_t ch
     return sum;
 }
 
+/// Edges between the root and the rank that is farthest from it. In a complete tree the last node
+/// is deepest.
+std::uint32_t tree_depth(const Tree& t, std::uint32_t size) {
+    std::uint32_t deepest = 0;
+    for (std::uint32_t v = t.in_order ? 0 : size - t.chain; v < size; v += t.chain) {
+        std::uint32_t depth = 0;
+        for (std::uint32_t w = v; w > 0; w = tree_parent(t, w, size)) ++depth;
+        deepest = std::max(deepest, depth);
+    }
+    return deepest + t.chain - 1;
+}
+
 /// Over any `size` consecutive steps a ring edge carries every chunk once.
 std::uint64_t ring_elements(const PlanTemplate& p, const Binding& b, std::size_t channel,
                             std::size_t stage, std::uint32_t rank, const Ring& r) {
@@ -101,9 +113,8 @@ std::uint32_t dependent_steps(const PlanTemplate& p, const Stage& stage) {
     if (const auto* r = std::get_if<Ring>(&stage.pattern))
         return stage.cells.size > 1 ? r->steps : 0;
     if (const auto* t = std::get_if<Tree>(&stage.pattern)) {
-        // The last leaf: its depth, and one more step for each further chunk.
-        std::uint32_t depth = 0;
-        for (std::uint32_t v = stage.cells.size - 1; v > 0; v = (v - 1) / t->radix) ++depth;
+        // The deepest rank: its depth, and one more step for each further chunk.
+        const std::uint32_t depth = tree_depth(*t, stage.cells.size);
         return depth == 0 ? 0 : depth + t->chunk_count - 1;
     }
     if (std::holds_alternative<Direct>(stage.pattern)) return stage.cells.size > 1 ? 1 : 0;

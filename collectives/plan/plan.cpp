@@ -58,17 +58,26 @@ Place stand(const Stage& s, std::uint32_t rank) {
     return {s.cells.cell(rank), s.cells.position(rank), s.cells.size};
 }
 
-std::uint32_t children(const Tree& t, std::uint32_t v, std::uint32_t size) {
-    const std::uint64_t first = static_cast<std::uint64_t>(v) * t.radix + 1;
-    if (first >= size) return 0;
-    return static_cast<std::uint32_t>(std::min<std::uint64_t>(t.radix, size - first));
-}
-
 std::uint32_t relative(const Tree& t, const Place& at) {
     return wrap(static_cast<std::int64_t>(at.position) - t.root, at.size);
 }
-std::uint32_t tree_rank(const Tree& t, const Stage& s, const Place& at, std::uint32_t v) {
-    return s.cells.rank_at(at.cell, (v + t.root) % at.size);
+/// With whom v exchanges each chunk: its children, or its parent.
+std::uint32_t tree_partners(const Tree& t, std::uint32_t v, std::uint32_t size, bool children) {
+    if (children) return tree_fan(t, v, size);
+    return v > 0 ? 1 : 0;
+}
+/// The i-th transfer of a rank with its children or its parent, chunk by chunk; chunk c at step c +
+/// `delay`.
+Transfer tree_transfer(const Tree& t, const Stage& s, std::uint32_t rank, std::uint32_t i,
+                       bool children, std::uint32_t delay) {
+    const Place at = stand(s, rank);
+    const std::uint32_t v = relative(t, at);
+    const std::uint32_t partners = tree_partners(t, v, at.size, children);
+    const std::uint32_t chunk = i / partners;
+    const std::uint32_t w =
+        children ? tree_child(t, v, i % partners, at.size) : tree_parent(t, v, at.size);
+    return {chunk + delay, s.cells.rank_at(at.cell, (w + t.root) % at.size),
+            t.chunks.units(s.cells, rank, chunk), chunk, t.chunk_count};
 }
 
 struct SendCount {
@@ -78,7 +87,7 @@ struct SendCount {
     std::uint32_t operator()(const Direct&) const { return stage.cells.size - 1; }
     std::uint32_t operator()(const Tree& t) const {
         const Place at = stand(stage, rank);
-        return t.chunk_count * children(t, relative(t, at), at.size);
+        return t.chunk_count * tree_partners(t, relative(t, at), at.size, !t.up);
     }
     std::uint32_t operator()(const Explicit& e) const {
         return static_cast<std::uint32_t>(e.sends[rank].size());
@@ -91,7 +100,8 @@ struct RecvCount {
     std::uint32_t operator()(const Ring& r) const { return stage.cells.size > 1 ? r.steps : 0; }
     std::uint32_t operator()(const Direct&) const { return stage.cells.size - 1; }
     std::uint32_t operator()(const Tree& t) const {
-        return relative(t, stand(stage, rank)) == 0 ? 0 : t.chunk_count;
+        const Place at = stand(stage, rank);
+        return t.chunk_count * tree_partners(t, relative(t, at), at.size, t.up);
     }
     std::uint32_t operator()(const Explicit& e) const {
         return static_cast<std::uint32_t>(e.recvs[rank].size());
@@ -124,14 +134,7 @@ struct SendAt {
         return {i, stage.cells.rank_at(at.cell, q), d.send_chunks.units(stage.cells, rank, index),
                 0, 1};
     }
-    Transfer operator()(const Tree& t) const {
-        const Place at = stand(stage, rank);
-        const std::uint32_t v = relative(t, at);
-        const std::uint32_t fan = children(t, v, at.size);
-        const std::uint32_t chunk = i / fan;
-        return {chunk + 1, tree_rank(t, stage, at, v * t.radix + 1 + i % fan),
-                t.chunks.units(stage.cells, rank, chunk), chunk, t.chunk_count};
-    }
+    Transfer operator()(const Tree& t) const { return tree_transfer(t, stage, rank, i, !t.up, 1); }
     Transfer operator()(const Explicit& e) const { return e.sends[rank][i]; }
 };
 
@@ -147,12 +150,7 @@ struct RecvAt {
         return {i, stage.cells.rank_at(at.cell, q),
                 d.recv_chunks.units(stage.cells, rank, own ? at.position : q), 0, 1};
     }
-    Transfer operator()(const Tree& t) const {
-        const Place at = stand(stage, rank);
-        const std::uint32_t v = relative(t, at);
-        return {i, tree_rank(t, stage, at, (v - 1) / t.radix), t.chunks.units(stage.cells, rank, i),
-                i, t.chunk_count};
-    }
+    Transfer operator()(const Tree& t) const { return tree_transfer(t, stage, rank, i, t.up, 0); }
     Transfer operator()(const Explicit& e) const { return e.recvs[rank][i]; }
 };
 
@@ -393,6 +391,9 @@ struct Hasher {
         add(t.radix);
         add(t.chunk_count);
         add(t.chunks);
+        add(t.up);
+        add(t.in_order);
+        add(t.chain);
     }
     void operator()(const Explicit& e) {
         for (const auto* lists : {&e.sends, &e.recvs})
@@ -434,6 +435,7 @@ std::uint64_t PlanTemplate::hash() const {
             f.add(s.arrival);
             f.add(s.source);
             f.add(s.destination);
+            f.add(s.in_network);
         }
     }
     return f.h;

@@ -13,7 +13,8 @@
 // blocks of N elements: unit = block (U = n), and channel c holds the same floor of every block.
 // Zero-size parts are legal everywhere.
 //
-// Semantics: collectives/plan/README.md. Leaves out (later patterns): Exchange, InNetwork.
+// Semantics: collectives/plan/README.md. Leaves out (later patterns): Exchange; reduction in the
+// switches between hosts (SHARP).
 // Ranks here are group ranks 0..n-1.
 #include <cstdint>
 #include <string>
@@ -101,15 +102,29 @@ struct Direct {
     ChunkMap recv_chunks;  // in the receiver's destination buffer
 };
 
-/// Chunks 0..chunk_count-1 flow from the root down. v = (position - root) mod size; the children of
-/// v are v * radix + 1 .. v * radix + radix below size; radix 1 is a chain. Chunk i is received at
-/// step i and sent on, child by child, at step i + 1.
+/// Chunks 0..chunk_count-1 flow from the root down, or with `up` from the leaves to the root. v =
+/// (position - root) mod size. Every `chain` consecutive v are a node, its first v the head: each
+/// other v is the child of v - 1, and a head's further children are the heads of its node's
+/// children. Node x has the children x * radix + 1 .. x * radix + radix; `in_order`, a binary tree
+/// whose odd nodes are leaves: with b the lowest bit of x, x - b/2 and x + b/2 (or, where that is
+/// beyond the last node, x plus the largest smaller power of two that is not); node 0 has the
+/// largest power of two alone. Chunk i is received at step i (from each child in turn, when up) and
+/// sent on, child by child, at step i + 1. In-order: NCCL, src/graph/trees.cc (ncclGetBtree).
 struct Tree {
     std::uint32_t root = 0;  // position
     std::uint32_t radix = 1;
     std::uint32_t chunk_count = 1;
     ChunkMap chunks;
+    bool up = false;
+    bool in_order = false;    // instead of radix
+    std::uint32_t chain = 1;  // divides the size of the cells
 };
+/// The shape of a tree over `size` positions, O(1): of v > 0 the parent; of any v the number of
+/// children and the i-th of them, a chain's first.
+[[nodiscard]] std::uint32_t tree_parent(const Tree& t, std::uint32_t v, std::uint32_t size);
+[[nodiscard]] std::uint32_t tree_fan(const Tree& t, std::uint32_t v, std::uint32_t size);
+[[nodiscard]] std::uint32_t tree_child(const Tree& t, std::uint32_t v, std::uint32_t i,
+                                       std::uint32_t size);
 
 /// One send or one receive of one rank. `ordinal`: it is the ordinal-th of the `of` transfers of
 /// its stage on its connection (channel, stage, source, destination); equal ordinals meet.
@@ -142,6 +157,12 @@ struct Stage {
     /// from scratch when written there, else from the input: no local copy precedes a reduction.
     Buffer source = Buffer::kOutput;
     Buffer destination = Buffer::kOutput;
+    /// Of a Direct stage over cells of one scale-up domain: the domain's switch may carry it. It
+    /// reduces a scatter (every member gives each chunk once, its own too, and each owner gets one
+    /// reduced copy) or multicasts a gather (each owner gives its chunk once, every member gets
+    /// each). What is computed is the stage's own meaning, in an order that only the switch knows;
+    /// a carrier without such a switch sends point to point.
+    bool in_network = false;
 };
 
 enum class Protocol : std::uint8_t { kEager, kRendezvous };

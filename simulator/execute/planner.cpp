@@ -15,6 +15,7 @@ std::vector<std::string> Planner::candidates(Collective kind, const GroupShape& 
         if (row.make.collective != kind) continue;
         const std::string name = row.info.name.substr(prefix.size());
         if (name == library_.algorithm) return {name};
+        if (row.make.on_request) continue;
         // On one level these are the first row's algorithm under another name.
         if (!names.empty() && one_level && (name == "hierarchical" || name == "rail")) continue;
         names.push_back(name);

@@ -79,12 +79,20 @@ Fill walk_edges(const Stage& stage, std::uint32_t n, const F& edge) {
     } else if (const auto* tree = std::get_if<Tree>(&stage.pattern)) {
         const std::uint64_t units = std::uint64_t{tree->chunk_count} * tree->chunks.span;
         for (std::uint32_t c = 0; c < cells; ++c) {
-            std::vector<Fill> way(size);
-            for (std::uint32_t r = 1; r < size; ++r) {
-                const std::uint32_t parent = (r - 1) / tree->radix;
-                way[r] = way[parent];
-                way[r].add(edge(rank(c, tree->root + parent), rank(c, tree->root + r), units));
-                keep(way[r]);
+            std::vector<Fill> way(size);  // from the root, or to it
+            std::vector<std::uint32_t> open{0};
+            for (std::size_t head = 0; head < open.size(); ++head) {
+                const std::uint32_t v = open[head];
+                const std::uint32_t fan = tree_fan(*tree, v, size);
+                for (std::uint32_t i = 0; i < fan; ++i) {
+                    const std::uint32_t w = tree_child(*tree, v, i, size);
+                    const std::uint32_t above = rank(c, tree->root + v);
+                    const std::uint32_t below = rank(c, tree->root + w);
+                    way[w] = way[v];
+                    way[w].add(tree->up ? edge(below, above, units) : edge(above, below, units));
+                    keep(way[w]);
+                    open.push_back(w);
+                }
             }
         }
     } else {

@@ -32,5 +32,31 @@ TEST_CASE("a ring stage walks every edge once with its units", "[unit]") {
     CHECK(f.latency == ns(6 + 4));  // from 5 to 3, then from 3 to 1
 }
 
+TEST_CASE("a tree stage walks every edge once, up or down, and takes the slowest way", "[unit]") {
+    for (const bool up : {false, true}) {
+        Tree tree;
+        tree.in_order = true;
+        tree.chain = 2;
+        tree.chunk_count = 3;
+        tree.up = up;
+        Stage s;
+        s.cells.size = 10;  // nodes 0 > 4 > 2 > {1, 3}, each with one more rank
+        s.pattern = tree;
+        std::vector<std::pair<std::uint32_t, std::uint32_t>> seen;
+        const Fill f = walk_edges(s, 10, [&](std::uint32_t a, std::uint32_t b, std::uint64_t n) {
+            CHECK(n == 3);
+            const auto [from, to] = up ? std::pair{b, a} : std::pair{a, b};
+            seen.emplace_back(from, to);
+            return Hop{to == 5 ? ns(100) : ns(10), to % 2 == 1};
+        });
+        const std::vector<std::pair<std::uint32_t, std::uint32_t>> want{
+            {0, 1}, {0, 8}, {8, 9}, {8, 4}, {4, 5}, {4, 2}, {4, 6}, {2, 3}, {6, 7}};
+        CHECK(seen == want);
+        CHECK(f.latency == ns(120));  // 0, 8, 4, 5
+        CHECK(f.scale_up == 1);
+        CHECK(f.network == 2);
+    }
+}
+
 }  // namespace
 }  // namespace weft::flow

@@ -10,6 +10,7 @@ of 2 x 200 Gb/s a GPU, 200 GB/s NVLink a direction, segments of 128 hosts) and S
 terms). Standard library only.
 """
 import json
+import math
 import os
 import subprocess
 import sys
@@ -116,6 +117,19 @@ def ring_all_reduce(size, gpus, endpoint):
     return ring(size, gpus, 2, endpoint)
 
 
+def tree_all_reduce(size, gpus, endpoint):
+    """Two binary trees over the hosts on each rail, chains inside: the longest way up and down,
+    then what one link carries. A GPU inside a chain takes and gives 2 of 2, its two ends 1, so
+    NVLink carries 2 (g-1)/g S; a NIC is inner in one tree (3 of 2 halves), a leaf in the other."""
+    hosts = gpus // GPUS_PER_HOST
+    network = 2 * math.ceil(math.log2(hosts))
+    alphas = (2 * (GPUS_PER_HOST - 1) * (NVLINK_HOP + endpoint.scale_up_step) +
+              network * (SAME_TOR + endpoint.network_step))
+    busiest = max(2 * (GPUS_PER_HOST - 1) / GPUS_PER_HOST * size / endpoint.nvlink,
+                  2 * size / GPUS_PER_HOST / endpoint.nic)
+    return endpoint.launch + alphas + busiest
+
+
 def ring_all_gather(size, gpus, endpoint):
     return ring(size, gpus, 1, endpoint)
 
@@ -157,6 +171,12 @@ CASES = [
     ("ring all-reduce, 64 GPUs",
      ["allreduce", "--size", "1GiB", "--gpus", "64", "--algorithm", "ring"],
      lambda e: ring_all_reduce(GiB, 64, e), 2 * 63 / 64 * GiB, 0.01),
+    ("tree all-reduce, 64 GPUs",
+     ["allreduce", "--size", "1GiB", "--gpus", "64", "--algorithm", "tree"],
+     lambda e: tree_all_reduce(GiB, 64, e), 2 * 63 / 64 * GiB, 0.01),
+    ("tree all-reduce, 64 GPUs, 16 MiB",
+     ["allreduce", "--size", "16MiB", "--gpus", "64", "--algorithm", "tree"],
+     lambda e: tree_all_reduce(16 * MiB, 64, e), 2 * 63 / 64 * 16 * MiB, 0.01),
     ("ring all-gather, 256 GPUs",
      ["allgather", "--size", "1GiB", "--gpus", "256", "--algorithm", "ring"],
      lambda e: ring_all_gather(GiB, 256, e), 255 / 256 * GiB, 0.01),

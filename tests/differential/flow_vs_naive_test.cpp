@@ -71,6 +71,15 @@ TEST_CASE("undisturbed collectives take the naive simulation's time", "[differen
     compare("all-to-all, direct", Theatre{exchange});
 }
 
+TEST_CASE("double binary trees take the naive simulation's time", "[differential]") {
+    for (const std::uint32_t ranks : {16U, 24U, 64U}) {
+        Scene s = all_reduce(kFastHosts, "tree");
+        s.ranks = ranks;
+        s.loops = 256;  // with fewer slices each hop costs more of the time: 0001
+        compare(fmt::format("tree, {} ranks", ranks).c_str(), Theatre{s});
+    }
+}
+
 TEST_CASE("loops of short chunks cost their latencies again", "[differential]") {
     Scene small = all_reduce(kSegment, "hierarchical");
     for (const std::int64_t size : {1LL << 16, 1LL << 18, 1LL << 20}) {

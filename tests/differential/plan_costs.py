@@ -95,6 +95,57 @@ def tree(radix):
     return build
 
 
+def in_order_tree(k):
+    """Parent of every node, by halving: a node between l and r has the middles of its halves below
+    it. NCCL's ncclGetBtree in other words."""
+    parent = {}
+
+    def below(x, half, last):
+        if half < 1:
+            return
+        parent[x - half] = x
+        below(x - half, half // 2, last)
+        right = half
+        while right and x + right > last:
+            right //= 2
+        if right:
+            parent[x + right] = x
+            below(x + right, right // 2, last)
+
+    top = 1
+    while 2 * top < k:
+        top *= 2
+    if k > 1:
+        parent[top] = 0
+        below(top, top // 2, k - 1)
+    return parent
+
+
+def double_tree(k, g, channels, edges):
+    total, parent = SIZE // ELEMENT, in_order_tree(k)
+    assert len(parent) == k - 1
+    depth = 0
+    for x in parent:
+        hops = 0
+        while x:
+            x, hops = parent[x], hops + 1
+        depth = max(depth, hops)
+    for c in range(channels):
+        m, rail = part(total, c, channels), c % g
+        second = (rail + c // g) % 2 == 1
+        host = lambda x: x if not second else k - 1 - x if k % 2 == 0 else (x + 1) % k
+        for x, y in parent.items():
+            a, b = host(x) * g + rail, host(y) * g + rail
+            edges[a, b] += m
+            edges[b, a] += m
+        for h in range(k):
+            for i in range(g - 1):
+                a, b = h * g + (rail + i) % g, h * g + (rail + i + 1) % g
+                edges[a, b] += m
+                edges[b, a] += m
+    return 2 * (g - 1 + depth)
+
+
 def sendrecv(k, g, channels, edges):
     if k * g > 1:
         edges[0, 1] += SIZE // ELEMENT
@@ -103,6 +154,7 @@ def sendrecv(k, g, channels, edges):
 
 FORMS = {
     "allreduce/ring": ring_allreduce, "allreduce/hierarchical": hierarchical,
+    "allreduce/tree": double_tree,
     "allgather/ring": ring_blocks, "reducescatter/ring": ring_blocks,
     "alltoall/direct": direct, "alltoall/rail": rail, "broadcast/chain": tree(1),
     "broadcast/tree": tree(2), "sendrecv/direct": sendrecv,

@@ -20,6 +20,37 @@ bool NaiveExpander::has(int buffer, std::uint32_t u) const {
     }
 }
 
+namespace {
+
+/// The children of every v, in order, by building the tree from the page's words.
+std::vector<std::vector<long>> children_of(const Tree& t, long m) {
+    const long chain = t.chain, nodes = m / chain;
+    std::vector<std::vector<long>> out(static_cast<std::size_t>(m));
+    for (long v = 0; v < m; ++v) {
+        std::vector<long>& mine = out[static_cast<std::size_t>(v)];
+        if (v % chain + 1 < chain) mine.push_back(v + 1);
+        if (v % chain != 0) continue;
+        const long x = v / chain;
+        if (!t.in_order) {
+            for (long y = x * t.radix + 1; y <= x * t.radix + t.radix && y < nodes; ++y)
+                mine.push_back(y * chain);
+            continue;
+        }
+        long half = 1;  // half the largest power of two that divides x; of 0: of the first >= nodes
+        while (x == 0 ? 2 * half < nodes : x % (4 * half) == 0) half *= 2;
+        if (x % 2 == 1 || nodes == 1) continue;
+        if (x > 0) mine.push_back((x - half) * chain);
+        for (; half >= 1; half /= 2)
+            if (x + half < nodes) {
+                mine.push_back((x + half) * chain);
+                break;
+            }
+    }
+    return out;
+}
+
+}  // namespace
+
 std::vector<NaiveOp> NaiveExpander::stage(const Stage& s) const {
     std::vector<NaiveOp> out;
     if (const auto* e = std::get_if<Explicit>(&s.pattern)) {
@@ -78,17 +109,28 @@ std::vector<NaiveOp> NaiveExpander::stage(const Stage& s) const {
                            {}});
         }
     } else if (const auto* tree = std::get_if<Tree>(&s.pattern)) {
-        const long v = mod(p - tree->root, m);
-        for (std::uint32_t i = 0; i < tree->chunk_count; ++i) {
-            const auto list = units(tree->chunks, cell, i);
-            if (v > 0)
-                out.push_back(
-                    {0, i, cell[mod((v - 1) / tree->radix + tree->root, m)], false, list, {}, {}});
-            for (long w = v * tree->radix + 1; w <= v * tree->radix + tree->radix && w < m; ++w)
-                out.push_back({0, i + 1, cell[mod(w + tree->root, m)], true, list, {}, {}});
-        }
+        add_tree(*tree, cell, p, out);
     }
     return out;
+}
+
+void NaiveExpander::add_tree(const Tree& t, const std::vector<std::uint32_t>& cell, long position,
+                             std::vector<NaiveOp>& out) const {
+    const long m = static_cast<long>(cell.size());
+    const std::vector<std::vector<long>> below = children_of(t, m);
+    const long v = mod(position - t.root, m);
+    long above = -1;
+    for (long w = 0; w < m; ++w)
+        for (const long x : below[static_cast<std::size_t>(w)])
+            if (x == v) above = w;
+    for (std::uint32_t i = 0; i < t.chunk_count; ++i) {
+        const auto list = units(t.chunks, cell, i);
+        const auto add = [&](long w, bool send) {
+            out.push_back({0, send ? i + 1 : i, cell[mod(w + t.root, m)], send, list, {}, {}});
+        };
+        if (above >= 0) add(above, t.up);
+        for (const long w : below[static_cast<std::size_t>(v)]) add(w, !t.up);
+    }
 }
 
 void NaiveExpander::resolve(NaiveOp& op, const Stage& s) {

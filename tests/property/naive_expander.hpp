@@ -67,6 +67,8 @@ class NaiveExpander {
         return buffer == 0 && in_place_ && has(0, u) && has(1, u) ? 1 : buffer;
     }
     std::vector<NaiveOp> stage(const Stage& s) const;
+    void add_tree(const Tree& t, const std::vector<std::uint32_t>& cell, long position,
+                  std::vector<NaiveOp>& out) const;
     void resolve(NaiveOp& op, const Stage& s);
     int read_place(int buffer, std::uint32_t u) {
         if (buffer == 0) return merged(0, u);

@@ -149,6 +149,49 @@ void compare(const PlanTemplate& p, const Binding& b, const Cursor& cursor, std:
     CHECK(next == got.size());
 }
 
+void compare_rank(const PlanTemplate& p, const Binding& b, std::uint32_t rank,
+                  RandomStream& random) {
+    Cursor cursor(p, b, rank);
+    Log log = run_alone(cursor, random);
+    NaiveExpander naive(p, rank, b.in_place);
+    for (std::uint32_t c = 0; c < p.channels.size(); ++c) {
+        const NaiveChannel want = naive.channel(p.channels[c]);
+        for (std::uint32_t s = 0; s < p.channels[c].stages.size(); ++s) {
+            compare(p, b, cursor, c, want.sends[s], log.of[{c, s, 0}]);
+            compare(p, b, cursor, c, want.recvs[s], log.of[{c, s, 1}]);
+        }
+        compare(p, b, cursor, c, want.copies, log.of[{c, 0, 2}]);
+    }
+}
+
+constexpr std::uint32_t kTreeChunks = 3;
+
+/// All-reduce up and down one tree; radix 0: in order.
+PlanTemplate up_and_down_tree(std::uint32_t n, std::uint32_t radix, std::uint32_t chain) {
+    PlanTemplate p;
+    p.algorithm = "tree";
+    p.n = n;
+    Tree tree;
+    tree.root = n / 3;
+    tree.radix = std::max(radix, 1U);
+    tree.in_order = radix == 0;
+    tree.chain = chain;
+    tree.chunk_count = kTreeChunks;
+    Stage down;
+    down.cells.size = n;
+    down.pattern = tree;
+    Stage up = down;
+    tree.up = true;
+    up.pattern = tree;
+    up.arrival = Arrival::kReduce;
+    Channel c;
+    c.units = kTreeChunks;
+    c.slice = Bytes{128};
+    c.stages = {up, down};
+    p.channels = {c};
+    return p;
+}
+
 }  // namespace
 
 // Every rank; a fifth of them at the larger sizes where the address sanitizer makes it minutes.
@@ -165,18 +208,26 @@ TEST_CASE("the cursor equals the naive expander transfer by transfer", "[propert
             INFO(name);
             const bool in_place = p.in_place_ok && p.n % 2 == 0;
             const Binding b{p.blocked() ? 41U : 97U * p.n + 5, 4, in_place};
-            for (std::uint32_t r = 0; r < p.n; r += (p.n > 16 ? kRankStep : 1)) {
-                Cursor cursor(p, b, r);
-                Log log = run_alone(cursor, random);
-                NaiveExpander naive(p, r, in_place);
-                for (std::uint32_t c = 0; c < p.channels.size(); ++c) {
-                    const NaiveChannel want = naive.channel(p.channels[c]);
-                    for (std::uint32_t s = 0; s < p.channels[c].stages.size(); ++s) {
-                        compare(p, b, cursor, c, want.sends[s], log.of[{c, s, 0}]);
-                        compare(p, b, cursor, c, want.recvs[s], log.of[{c, s, 1}]);
-                    }
-                    compare(p, b, cursor, c, want.copies, log.of[{c, 0, 2}]);
-                }
-            }
+            for (std::uint32_t r = 0; r < p.n; r += (p.n > 16 ? kRankStep : 1))
+                compare_rank(p, b, r, random);
         });
+}
+
+TEST_CASE("trees of every shape, up and down in several chunks, are proved", "[property]") {
+    RandomStream random(6, 0, "alone");
+    for (std::uint32_t n = 1; n <= 18; ++n)
+        for (const std::uint32_t radix : {0U, 1U, 2U, 3U})
+            for (const std::uint32_t chain : {1U, 2U, 3U}) {
+                if (n % chain != 0) continue;
+                INFO("n " << n << " radix " << radix << " chain " << chain);
+                const PlanTemplate p = up_and_down_tree(n, radix, chain);
+                const CheckReport report = check_plan(p);
+                INFO(report.problem);
+                CHECK(report.ok);
+                std::uint32_t steps = 0;
+                for (const Stage& s : p.channels[0].stages) steps += dependent_steps(p, s);
+                CHECK(report.steps + 2 * (n > 1 ? kTreeChunks - 1 : 0) == steps);
+                for (std::uint32_t r = 0; r < n; ++r)
+                    compare_rank(p, {97U * n + 5, 4, false}, r, random);
+            }
 }
