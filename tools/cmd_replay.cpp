@@ -4,13 +4,16 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <unistd.h>
 
 #include "simulator/scenario.hpp"
+#include "simulator/trust/trust.hpp"
 #include "tools/commands.hpp"
 #include "tools/flags.hpp"
 #include "tools/progress.hpp"
 #include "tools/report/report.hpp"
+#include "tools/trust.hpp"
 #include "topology/io/yaml.hpp"
 #include "traces/load.hpp"
 
@@ -26,9 +29,12 @@ constexpr const char* kHelp = R"(Replay a training step on a fabric: its time, a
   weft replay job.txt --fabric hpn7:mode=single-plane    what the second plane is worth
   weft replay job.txt --fabric dcn+ --library nccl-static
   weft replay my-job.yaml --fabric my-cluster.yaml --out my-run
+  weft replay job.txt --measured-step 4.9s --measured-on my-cluster.yaml --fabric hpn7
 
 TRACE is a SimAI / AICB workload file or Weft's own YAML; traces/README.md says what each holds and
-what is assumed where it is silent. Prints the first screen and writes to --out:
+what is assumed where it is silent. Measured times (of the trace, --measured, --measured-step) are
+reproduced first; when the step or a part of it misses by more than --trust-limit, nothing is
+predicted (exit 3) unless --predict-anyway. Prints the first screen and writes to --out:
   report.html    everything in one page, no network needed
   timeline.json  every operation of some ranks; open it in Perfetto (ui.perfetto.dev)
   result.json    all numbers; equal inputs give equal bytes
@@ -44,6 +50,7 @@ struct Options {
     std::string endpoint = "calibrated";
     bool no_symmetry = false;
     std::uint64_t seed = 1;
+    TrustOptions trust;
     std::string out = "weft-out";
     bool json = false;
 };
@@ -74,13 +81,8 @@ Report report_of(const Options& o, const Scenario& s, const Result& r) {
     report.subtitle = fmt::format("{} ranks on {} GPUs ({}); library {}, network {}, endpoint {}",
                                   s.workload->world, s.fabric->gpus().size(),
                                   s.placement.description, o.library, o.network, o.endpoint);
-    report.trust =
-        o.endpoint == "ideal"
-            ? "endpoint costs are ideal (none), so small collectives come out too fast; compute "
-              "times are the trace's"
-            : "endpoint costs come from published measurements, not from your cluster: expect the "
-              "order of designs to hold, and absolute times of small collectives to differ; "
-              "compute times are the trace's";
+    report.trust = first_line(r.trust, o.endpoint);
+    report.marked = r.trust.predicted_anyway;
     return report;
 }
 
@@ -102,19 +104,70 @@ std::string run_json(double load_s, double simulate_s) {
     return j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
+Workload load(const Options& o) {
+    LoadOptions options;
+    options.gpus = o.gpus;
+    return load_workload(o.trace, options);
+}
+
+Result answer(const Scenario& s) {
+    ProgressLine line;
+    return simulate(s, line.sink());
+}
+
+/// The same question about the job as it was measured.
+Options as_measured(const Options& o) {
+    Options m = o;
+    if (!o.trust.measured_on.empty()) m.fabric = o.trust.measured_on;
+    if (!o.trust.measured_library.empty()) m.library = o.trust.measured_library;
+    m.gpus = o.trust.measured_gpus;
+    return m;
+}
+
+/// Of as many ranks as the trace says; a trace that names none was measured as asked about.
+Workload measured_job(const Options& m, const Options& o, const Workload& asked) {
+    if (m.gpus == o.gpus) return asked;
+    try {
+        return load(m);
+    } catch (const ConfigError&) {
+        if (m.gpus != 0) throw;
+        return asked;
+    }
+}
+
+/// The measured job, simulated where it ran, beside what was measured. `r` receives the result when
+/// the question is about that very job.
+Trust reproduce(const Options& o, const Workload& asked, std::optional<Result>& r) {
+    const std::int64_t limit = parse_limit(o.trust.limit);
+    if (!o.trust.any_times() && !has_measured_times(asked)) return {};
+    const Options m = as_measured(o);
+    Workload workload = measured_job(m, o, asked);
+    lay_measured_times(o.trust, workload);
+    const Fabric fabric = load_fabric(m.fabric);
+    Result result = answer(scenario_of(m, fabric, workload));
+    Trust t = compare(workload, result, limit);
+    t.on = fmt::format("{}, {} ranks, library {}", m.fabric, workload.world, m.library);
+    t.predicted_anyway = t.verdict == Trust::Verdict::kNotReproduced && o.trust.predict_anyway;
+    if (m.fabric == o.fabric && m.library == o.library && workload.world == asked.world)
+        r = std::move(result);
+    return t;
+}
+
 int run_replay(const Options& o) {
     const auto start = Clock::now();
-    LoadOptions load;
-    load.gpus = o.gpus;
-    const Workload workload = load_workload(o.trace, load);
+    const Workload workload = load(o);
     const Fabric fabric = load_fabric(o.fabric);
     const Scenario s = scenario_of(o, fabric, workload);
     const std::chrono::duration<double> loaded = Clock::now() - start;
-    Result r;
-    {
-        ProgressLine line;
-        r = simulate(s, line.sink());
+    std::optional<Result> same;
+    const Trust trust = reproduce(o, workload, same);
+    if (refused(trust)) {
+        if (!o.json) fmt::print("{}\n", first_line(trust, o.endpoint));
+        fmt::print(stderr, "weft: {}\n", refusal(trust));
+        return kExitNotReproduced;
     }
+    Result r = same ? std::move(*same) : answer(s);
+    r.trust = trust;
     const std::chrono::duration<double> simulated = Clock::now() - start - loaded;
     const Report report = report_of(o, s, r);
     const std::filesystem::path out = o.out;
@@ -151,6 +204,7 @@ void add_replay(CLI::App& app, std::function<int()>& run) {
     sub->add_option("--network", o->network, "flow or analytic")->capture_default_str();
     sub->add_option("--endpoint", o->endpoint, "calibrated or ideal")->capture_default_str();
     sub->add_flag("--no-symmetry", o->no_symmetry, "simulate every rank by itself: same answer");
+    add_trust_flags(*sub, o->trust);
     sub->add_option("--seed", o->seed, "of hashes and source ports")->capture_default_str();
     sub->add_option("--out", o->out, "folder for the report and the data")->capture_default_str();
     sub->add_flag("--json", o->json, "print result.json instead of the first screen");

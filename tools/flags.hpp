@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/registry.hpp"
 #include "base/result.hpp"
 
 namespace weft::tools {

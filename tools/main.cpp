@@ -1,4 +1,5 @@
-// `weft`: the one program. Exit status: 0 done, 1 the run failed, 2 bad usage or bad input.
+// `weft`: the one program. Exit status: 0 done, 1 the run failed, 2 bad usage or bad input,
+// 3 the measured job was not reproduced, so nothing is predicted (weft replay).
 #include <algorithm>
 #include <cstdio>
 #include <exception>

@@ -15,7 +15,16 @@ namespace {
         {.file = path, .line = 0, .key = {}, .found = found, .expected = expected, .example = {}});
 }
 
-std::string read_file(const std::string& path) {
+std::string known_formats() {
+    std::string all;
+    for (const auto& row : trace_formats().rows())
+        all += (all.empty() ? "" : "; ") + row.info.name + ": " + row.info.description;
+    return all;
+}
+
+}  // namespace
+
+std::string read_trace_file(const std::string& path) {
     std::error_code ignored;
     if (std::filesystem::is_directory(path, ignored)) reject_file(path, "a folder", "a trace file");
     std::ifstream in(path, std::ios::binary);
@@ -30,15 +39,6 @@ std::string read_file(const std::string& path) {
     if (in.bad()) reject_file(path, "an error while reading", "a readable file");
     return text;
 }
-
-std::string known_formats() {
-    std::string all;
-    for (const auto& row : trace_formats().rows())
-        all += (all.empty() ? "" : "; ") + row.info.name + ": " + row.info.description;
-    return all;
-}
-
-}  // namespace
 
 Workload read_workload(const TraceText& trace, const LoadOptions& options) {
     if (trace.text.find_first_not_of(" \t\r\n") == std::string::npos)
@@ -67,7 +67,7 @@ Workload read_workload(const TraceText& trace, const LoadOptions& options) {
 }
 
 Workload load_workload(const std::string& path, const LoadOptions& options) {
-    return read_workload({path, read_file(path)}, options);
+    return read_workload({path, read_trace_file(path)}, options);
 }
 
 }  // namespace weft

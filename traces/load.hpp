@@ -39,6 +39,9 @@ inline constexpr std::uint32_t kMaxWorld = 1U << 20;
 /// Of a whole Workload: what a mistyped repeat or header may not exceed.
 inline constexpr std::size_t kMaxOps = 8'000'000;
 
+/// The whole file, at most kMaxTraceBytes; ConfigError when it cannot be read.
+[[nodiscard]] std::string read_trace_file(const std::string& path);
+
 /// Reads and validates.
 [[nodiscard]] Workload read_workload(const TraceText& trace, const LoadOptions& options = {});
 [[nodiscard]] Workload load_workload(const std::string& path, const LoadOptions& options = {});

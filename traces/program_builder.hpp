@@ -24,8 +24,9 @@ class ProgramBuilder {
         phase_ = phase;
     }
     std::uint32_t add(std::variant<ComputeOp, CollectiveOp, P2pOp> what,
-                      std::vector<std::uint32_t> after) {
-        program_.ops.push_back({std::move(what), std::move(after), label_, microbatch_, phase_});
+                      std::vector<std::uint32_t> after, SimDuration measured = {}) {
+        program_.ops.push_back(
+            {std::move(what), std::move(after), label_, microbatch_, phase_, measured});
         return static_cast<std::uint32_t>(program_.ops.size() - 1);
     }
     [[nodiscard]] const Op& op(std::uint32_t index) const { return program_.ops[index]; }

@@ -65,11 +65,31 @@ Json to_json(const Span& s) {
             {"start_ps", s.start.ps()}, {"end_ps", s.end.ps()}, {"ready_ps", s.ready.ps()}};
 }
 
+Json to_json(const TrustPart& p) {
+    return {{"name", p.name}, {"simulated_ps", p.simulated.ps()}, {"measured_ps", p.measured.ps()}};
+}
+
 template <class T>
 Json list(const std::vector<T>& items) {
     Json all = Json::array();
     for (const T& item : items) all.push_back(to_json(item));
     return all;
+}
+
+Json to_json(const Trust& t) {
+    if (t.verdict == Trust::Verdict::kNothingMeasured) return {{"verdict", "nothing measured"}};
+    const bool reproduced = t.verdict == Trust::Verdict::kReproduced;
+    return {{"verdict", reproduced ? "reproduced" : "not reproduced"},
+            {"predicted_anyway", t.predicted_anyway},
+            {"measured_by", t.measured_by},
+            {"simulated_on", t.on},
+            {"limit_ppm", t.limit_ppm},
+            {"measured_step_ps", t.step_measured ? Json(t.step.ps()) : Json(nullptr)},
+            {"simulated_step_ps", t.simulated_step.ps()},
+            {"parts", list(t.parts)},
+            {"unexplained_part", t.unexplained},
+            {"unexplained_ps", t.unexplained_time.ps()},
+            {"not_measured", t.silent}};
 }
 
 }  // namespace
@@ -92,6 +112,7 @@ std::string to_json(const Result& r) {
     j["timeline"] = list(r.timeline);
     j["assumptions"] = r.assumptions;
     j["warnings"] = r.warnings;
+    j["trust"] = to_json(r.trust);
     j["scenario"] = r.scenario;
     // One line a value would make timelines huge; a space keeps it readable in any viewer.
     return j.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";

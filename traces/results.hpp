@@ -72,6 +72,31 @@ struct Span {
     SimTime ready;  // when this rank had arrived; start..: communication under way
 };
 
+/// One part of the step, as simulated and as measured, on the rank that does most of it.
+struct TrustPart {
+    std::string name;  // "TP allreduce", "compute"
+    SimDuration simulated;
+    SimDuration measured;
+};
+
+/// How far measured times of the job back a prediction: the job simulated on the machine that it
+/// was measured on, beside what was measured (simulator/trust makes it).
+struct Trust {
+    enum class Verdict : std::uint8_t { kNothingMeasured, kReproduced, kNotReproduced };
+    Verdict verdict = Verdict::kNothingMeasured;
+    std::string measured_by;          // where the measured times come from
+    std::string on;                   // where the job was simulated: "hpn7, library weft"
+    std::int64_t limit_ppm = 0;       // of the step, in millionths
+    SimDuration step;                 // what shares are of: measured, or else simulated
+    bool step_measured = false;       //
+    SimDuration simulated_step;       //
+    std::vector<TrustPart> parts;     // compute, then by family
+    std::string unexplained;          // the part that misses by most
+    SimDuration unexplained_time;     // measured less simulated
+    std::vector<std::string> silent;  // communication that has no measured time
+    bool predicted_anyway = false;    // not reproduced, and the user asked for the number
+};
+
 struct Result {
     SimDuration step_time;  // the slowest rank's
     RankId slowest_rank;
@@ -89,6 +114,7 @@ struct Result {
     std::string lower_bound_by;  // "the bytes of access link tor[0] > host[1].nic[0]"
     std::vector<std::string> assumptions;
     std::vector<std::string> warnings;  // "3 links above 90 %: victim flows are not modelled"
+    Trust trust;                        // filled by who compared; simulate() does not
     std::map<std::string, std::string> scenario;  // resolved, flat: "fabric.name" -> "hpn7"
 };
 

@@ -81,11 +81,15 @@ void check_op(const Workload& w, std::uint32_t program, std::size_t i) {
         fault(fmt::format("label {}", op.label), "a label of the program");
     for (const std::uint32_t before : op.after)
         if (before >= i) fault(fmt::format("after op {}", before), "only earlier ops");
+    if (op.measured < SimDuration{0} || op.measured.ps() > kMaxProgramPs)
+        fault("measured " + to_string(op.measured), "a time from 0 to 30 days");
     std::uint32_t family = 0;
     Bytes size;
     if (const auto* compute = std::get_if<ComputeOp>(&op.what)) {
         if (compute->time < SimDuration{0} || compute->time.ps() > kMaxProgramPs)
             fault(to_string(compute->time), "a time from 0 to 30 days");
+        if (op.measured > SimDuration{0})
+            fault("a measured time of a compute op", "its own time to be the measured one");
         return;
     }
     if (const auto* c = std::get_if<CollectiveOp>(&op.what)) {
@@ -113,6 +117,25 @@ void check_programs(const Workload& w) {
                 reject(place(w, p, i), "more than 30 days of compute in one step",
                        "at most 30 days");
         }
+    }
+}
+
+void check_measured(const Workload& w) {
+    const Measured& m = w.measured;
+    const auto check = [](const std::string& key, const std::optional<SimDuration>& time) {
+        if (time && (*time < SimDuration{0} || time->ps() > kMaxProgramPs))
+            reject("measured " + key, to_string(*time), "a time from 0 to 30 days");
+    };
+    if (m.step == SimDuration{0}) reject("measured step", "0", "a time above 0");
+    check("step", m.step);
+    check("compute", m.compute);
+    check("bubble", m.bubble);
+    for (const MeasuredFamily& f : m.families) {
+        const auto known = [&](const GroupFamily& g) { return g.name == f.family; };
+        if (std::none_of(w.families.begin(), w.families.end(), known))
+            reject("measured families", printable(f.family), "a family of the workload");
+        check("total of " + printable(f.family), f.total);
+        check("exposed of " + printable(f.family), f.exposed);
     }
 }
 
@@ -235,6 +258,7 @@ void validate(const Workload& w) {
     check_world(w);
     check_families(w);
     check_programs(w);
+    check_measured(w);
     std::vector<Demands> demands;
     for (const Program& p : w.programs) demands.push_back(demands_of(w, p));
     check_collectives_agree(w, demands);

@@ -10,6 +10,7 @@
 // Leaves out: memory, kernels (the endpoint prices launches), data-dependent control flow.
 // Units: Bytes as nccl-tests' total size; SimDuration for compute.
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -53,12 +54,33 @@ struct Op {
     std::uint32_t label = 0;           // index into Program::labels ("attention_column")
     std::int32_t microbatch = -1;
     Phase phase = Phase::kForward;
+    /// Of a communication op: from its last member's arrival to its end on the machine that ran the
+    /// job. 0: not measured. (The time of a ComputeOp is a measured one already.)
+    SimDuration measured;
 };
 
 struct Program {
     std::string name;  // "stage 3"
     std::vector<std::string> labels;
     std::vector<Op> ops;
+};
+
+/// What was measured of one family on one rank of the job.
+struct MeasuredFamily {
+    std::string family;
+    std::optional<SimDuration> total;    // in flight, waiting for other members included
+    std::optional<SimDuration> exposed;  // of that, nothing computed
+};
+
+/// Measured times of the whole step, on the machine that ran the job; the defaults mean "not
+/// measured". Nothing of it enters a simulation: it is what one is compared with
+/// (simulator/trust).
+struct Measured {
+    std::optional<SimDuration> step;
+    std::optional<SimDuration> compute;
+    std::optional<SimDuration> bubble;
+    std::vector<MeasuredFamily> families;
+    std::string source;  // "result.json of an earlier run"
 };
 
 struct Workload {
@@ -70,6 +92,7 @@ struct Workload {
     bool has_compute = true;               // false: "compute: none in the trace", no exposure
     std::vector<std::string> assumptions;  // rank order, schedule, what the trace does not say
     std::string source;                    // file name and content hash
+    Measured measured;                     // and Op::measured
 };
 
 /// Checks everything execution relies on: indices, group sizes dividing the world, program lengths,

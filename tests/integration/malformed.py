@@ -32,6 +32,8 @@ INPUTS = {
     "good.yaml": b"workload: j\nworld: 8\nstages: [{ops: [{compute: 1ms}]}]\n",
     "chain.yaml": b"workload: j\nworld: 2\ngroups: {PP: {size: 2}}\nstages:\n"
                   b"  - ops: [{send: 1MiB, group: PP, to: +1}]\n",
+    "times.csv": b"group,collective,size,time\nTP,alltoall,64MiB,1ms\n",
+    "cut.json": b'{"schema": "weft/result/1", "step_t',
     "open.yaml": b"name: lab\nhosts:\n  - {name: a, count: 2, gpus: 1",
 }
 
@@ -105,6 +107,19 @@ CASES = [
     ("replay {dir}/good.txt --library ncl --out {out}", ["ncl", "nccl-static"]),
     ("replay {dir}/good.txt --network packets --out {out}", ["packets"]),
     ("replay {dir}/good.txt --out {dir}/empty.yaml/x", ["empty.yaml"]),
+    # measured times
+    ("replay {dir}/good.txt --measured {dir}/missing --out {out}", ["missing"]),
+    ("replay {dir}/good.txt --measured {dir}/empty.yaml --out {out}", ["empty.yaml", "empty"]),
+    ("replay {dir}/good.txt --measured {dir}/garbage.yaml --out {out}", ["garbage.yaml"]),
+    ("replay {dir}/good.txt --measured {dir}/times.csv --out {out}", ["times.csv:2", "TP"]),
+    ("replay {dir}/good.txt --measured {dir}/cut.json --out {out}", ["cut.json", "JSON"]),
+    ("replay {dir}/good.txt --measured-step 4.9 --out {out}", ["--measured-step", "unit"]),
+    ("replay {dir}/good.txt --measured-step 0s --out {out}", ["--measured-step", "above 0"]),
+    ("replay {dir}/good.txt --measured-step 1s --measured-on hpm7 --out {out}", ["hpm7"]),
+    ("replay {dir}/good.txt --measured-step 1s --measured-gpus 60 --out {out}", ["60"]),
+    ("replay {dir}/good.txt --trust-limit 10 --out {out}", ["--trust-limit", "10%"]),
+    ("replay {dir}/good.txt --trust-limit 101% --out {out}", ["--trust-limit", "101%"]),
+    ("replay {dir}/good.txt --trust-limit -1% --out {out}", ["--trust-limit", "-1%"]),
     # one collective
     ("sim", ["collective"]),
     ("sim allreduce", ["--size"]),

@@ -30,6 +30,9 @@ svg text{font-family:inherit;fill:var(--ink)}
  border:1px solid rgba(0,0,0,.12)}
 .limit{margin:14px 0 0;padding:10px 14px;background:#eef6fc;border-left:4px solid var(--mark);
  border-radius:4px}
+.trust{margin:12px 0 0;padding:10px 14px;background:var(--paper);border:1px solid var(--line);
+ border-radius:4px}
+.marked{background:#fdecea;border:2px solid #8a2d00;color:#8a2d00;font-weight:600}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:13px}
 th,td{padding:5px 8px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
@@ -55,6 +58,7 @@ std::string html_report(const Report& r) {
         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>";
     out += html::escaped(r.title) + "</title><style>" + kStyle + "</style></head><body><main>\n";
     out += "<header><h1>" + html::escaped(r.title) + "</h1><p>" + html::escaped(r.subtitle) +
+           "</p><p class=\"trust" + (r.marked ? " marked" : "") + "\">" + html::escaped(r.trust) +
            "</p></header>\n";
     out += html::headline(r) + html::timeline(result) + html::exposure(result) +
            html::fabric(result) + html::links(result) + html::collectives(result) + html::notes(r);

@@ -17,7 +17,8 @@ struct Report {
     const Result* result = nullptr;  // outlives the report
     std::string title;               // "gpt_13B.txt on hpn7"
     std::string subtitle;            // "64 ranks, library weft, ..."
-    std::string trust;               // how far to believe it
+    std::string trust;               // how far to believe it: the first line of everything
+    bool marked = false;             // a number that the user was advised not to believe
 };
 
 [[nodiscard]] std::string html_report(const Report& r);

@@ -12,12 +12,27 @@ std::string list(const std::vector<std::string>& items, const char* css) {
     return out + "</ul>";
 }
 
+/// What was measured, beside what was simulated of it.
+std::string parts(const Trust& t) {
+    if (t.parts.empty()) return {};
+    std::string out =
+        "<h3>The measured job, simulated on " + escaped(t.on) +
+        "</h3><div class=\"scroll\"><table><thead><tr><th class=\"t\">part</th><th>measured</th>"
+        "<th>simulated</th></tr></thead><tbody>";
+    const auto row = [](const std::string& name, SimDuration measured, SimDuration simulated) {
+        return fmt::format("<tr><td class=\"t\">{}</td><td>{}</td><td>{}</td></tr>", escaped(name),
+                           to_string(measured), to_string(simulated));
+    };
+    if (t.step_measured) out += row("step", t.step, t.simulated_step);
+    for (const TrustPart& p : t.parts) out += row(p.name, p.measured, p.simulated);
+    return out + "</tbody></table></div>";
+}
+
 }  // namespace
 
 std::string notes(const Report& report) {
     const Result& r = *report.result;
-    std::string out =
-        "<p class=\"limit\"><b>How far to trust it:</b> " + escaped(report.trust) + "</p>";
+    std::string out = parts(r.trust);
     if (!r.warnings.empty()) out += "<h3>Warnings</h3>" + list(r.warnings, "notes warn");
     out += "<h3>Assumptions</h3>" + list(r.assumptions, "notes");
     out += "<h3>Scenario</h3><div class=\"scroll\"><table><tbody>";

@@ -62,7 +62,7 @@ std::string links_text(const Result& r) {
 
 std::string text_report(const Report& report) {
     const Result& r = *report.result;
-    std::string out = report.title + "\n" + report.subtitle + "\n\n";
+    std::string out = report.trust + "\n\n" + report.title + "\n" + report.subtitle + "\n\n";
     add_step(out, r);
     add_families(out, r);
     add_collectives(out, r);
@@ -73,7 +73,6 @@ std::string text_report(const Report& report) {
         out += "warning: " + r.warnings[i] + "\n";
     if (r.warnings.size() > kWarnings)
         out += fmt::format("{} more warnings are in the report\n", r.warnings.size() - kWarnings);
-    out += "trust: " + report.trust + "\n";
     return out;
 }
 

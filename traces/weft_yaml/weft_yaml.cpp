@@ -84,6 +84,10 @@ class Reader {
         read_groups(m);
         read_stages(m);
         read_assumptions(m);
+        if (m.has("measured_step")) {
+            w_.measured.step = measured_at(m, "measured_step");
+            w_.measured.source = "the trace";
+        }
         m.finish();
         return std::move(w_);
     }
@@ -177,8 +181,16 @@ class Reader {
         }
     }
 
+    SimDuration measured_at(MapReader& m, const std::string& key) {
+        const SimDuration time = m.duration(key, "2.1ms");
+        if (time <= SimDuration{0})
+            m.reject(*m.find(key), key, to_string(time), "a time above 0", "2.1ms");
+        return time;
+    }
+
     /// The text is read once; repeats are unrolled from this.
     struct Item {
+        SimDuration measured;
         int repeat = 0;          // 0: an operation
         std::vector<Item> body;  // of a repeat
         std::variant<ComputeOp, CollectiveOp, P2pOp> what;
@@ -217,6 +229,13 @@ class Reader {
                                .expected = "one of compute, collective, send, recv, repeat",
                                .example = kOpExample});
         item.what = read_what(m);
+        if (m.has("measured")) {
+            if (std::holds_alternative<ComputeOp>(item.what))
+                m.reject(*m.find("measured"), "measured", "a time of a compute op",
+                         "the measured time as the value of compute", "compute: 900us");
+            item.measured = measured_at(m, "measured");
+            w_.measured.source = "the trace";
+        }
         item.phase = static_cast<Phase>(m.choice_or("phase", kPhases, 0));
         item.label = printable(m.has("label") ? m.text("label", "attention") : label_of(m));
         if (const ConfigNode* names = m.find("after")) {
@@ -259,7 +278,7 @@ class Reader {
             for (const std::string& id : *item.after) after.push_back(scope.ids.at(id));
         }
         scope.out.at(item.label, scope.microbatch, item.phase);
-        const std::uint32_t op = scope.out.add(item.what, std::move(after));
+        const std::uint32_t op = scope.out.add(item.what, std::move(after), item.measured);
         if (item.waits) scope.now = Ops{op};
         if (!item.id.empty()) scope.ids[item.id] = op;
     }

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""The trust line of `weft replay`: measured jobs are reproduced, or refused by name.
+
+The measured jobs are simulations with other parameters than those that reproduce them, so the truth
+is known: cables a few percent slower than said, one collective three times as slow, other layers.
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WEFT = (ROOT / os.environ.get("WEFT_BUILD_DIR", "build/release") / "tools/weft").resolve()
+SAMPLE = ROOT / "traces/samples/two_stages.yaml"
+SHARED = ROOT / "../shared/data/simai/aicb/generated/gpt_13B_n64_tp8_pp1_ep1_gbs64.txt"
+faults = []
+
+
+def replay(trace, out, *more, status=0):
+    words = [WEFT, "replay", trace, "--out", out, *more]
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, check=False)
+    if done.returncode != status:
+        faults.append(f"{trace.name} {more}: exit {done.returncode}, expected {status}: "
+                      f"{done.stderr.strip()}")
+    return done
+
+
+def expect(what, holds):
+    if not holds:
+        faults.append(what)
+
+
+def csv_of(record, slower=(), with_step=True):
+    """The rows of a result.json, some three times as long."""
+    rows = ["group,collective,size,time"]
+    if with_step:
+        rows.append(f"step,,,{record['step_time_ps']}ps")
+    for c in record["collectives"]:
+        time = c["mean_time_ps"] * (3 if c["family"] in slower else 1)
+        rows.append(f"{c['family']},{c['kind']},{c['size_bytes']}B,{time}ps")
+    return "\n".join(rows) + "\n"
+
+
+def check(trace, folder, family, kind):
+    """`family`: one whose collectives are more than a twentieth of the step."""
+    truth = folder / "truth"
+    replay(trace, truth, "--fabric", "hpn7:port_rate=192Gbps,trunk_rate=384Gbps")
+    record = json.loads((truth / "result.json").read_text())
+
+    said = replay(trace, folder / "same", "--measured", truth / "result.json", "--measured-on",
+                  "hpn7:port_rate=192Gbps,trunk_rate=384Gbps").stdout
+    expect(f"{trace.name}: a run does not reproduce itself: {said[:300]}",
+           said.startswith("reproduces your measured step within 0.0 %"))
+
+    near = replay(trace, folder / "near", "--measured", truth / "result.json")
+    expect(f"{trace.name}: slower ports by 4 % are not within 10 %: {near.stdout[:300]}",
+           near.stdout.startswith("reproduces your measured step within "))
+    result = json.loads((folder / "near/result.json").read_text())
+    expect(f"{trace.name}: the verdict is not in result.json",
+           result["trust"]["verdict"] == "reproduced"
+           and result["trust"]["measured_step_ps"] == record["step_time_ps"])
+
+    slow = folder / "slow.csv"
+    slow.write_text(csv_of(record, {family}))
+    refused = replay(trace, folder / "refused", "--measured", slow, status=3)
+    expect(f"{trace.name}: the slow part is not named: {refused.stderr.strip()}",
+           f"largest unexplained part: {family} {kind}" in refused.stderr
+           and refused.stderr.count("\n") == 1)
+    expect(f"{trace.name}: a refused prediction was written", not (folder / "refused").exists())
+    expect(f"{trace.name}: the first line does not refuse: {refused.stdout}",
+           "NOT" in refused.stdout and refused.stdout.count("\n") == 1)
+
+    anyway = replay(trace, folder / "anyway", "--measured", slow, "--predict-anyway").stdout
+    result = json.loads((folder / "anyway/result.json").read_text())
+    page = (folder / "anyway/report.html").read_text()
+    expect(f"{trace.name}: the first line bears no mark", anyway.startswith("PREDICTED ANYWAY"))
+    expect(f"{trace.name}: the page bears no mark", "trust marked\">PREDICTED ANYWAY" in page)
+    expect(f"{trace.name}: result.json bears no mark", result["trust"]["predicted_anyway"]
+           and result["trust"]["unexplained_part"] == f"{family} {kind}")
+
+    limit = replay(trace, folder / "wide", "--measured", slow, "--trust-limit", "90%").stdout
+    expect(f"{trace.name}: a wide limit still refuses", limit.startswith("reproduces"))
+    return record
+
+
+def check_sample(folder):
+    record = check(SAMPLE, folder, "DP", "reducescatter")
+    plain = replay(SAMPLE, folder / "plain")
+    expect("no measured times, and the first line does not say so",
+           plain.stdout.startswith("nothing measured backs this number"))
+    expect("no measured times, and a verdict",
+           json.loads((folder / "plain/result.json").read_text())["trust"]
+           == {"verdict": "nothing measured"})
+    # Times in the trace itself, and another machine asked about than measured.
+    step = f"{record['step_time_ps']}ps"
+    own = folder / "own.yaml"
+    own.write_text(SAMPLE.read_text().replace("world: 32\n", f"world: 32\nmeasured_step: {step}\n"))
+    other = replay(own, folder / "other", "--fabric", "rail2", "--measured-on", "hpn7")
+    expect(f"a measured job elsewhere: {other.stdout[:200]}",
+           other.stdout.startswith("reproduces your measured step")
+           and " on rail2\n" in other.stdout)
+    # A step by hand that nothing explains.
+    hand = replay(SAMPLE, folder / "hand", "--measured-step", "300ms", status=3)
+    expect(f"a step by hand: {hand.stderr}", "the rest of the step" in hand.stderr)
+    half = replay(SAMPLE, folder / "half", "--measured-step", "300ms", "--json", status=3)
+    expect("--json prints something when it refuses", half.stdout == "")
+
+
+with tempfile.TemporaryDirectory() as temporary:
+    check_sample(pathlib.Path(temporary))
+    if SHARED.exists():
+        (pathlib.Path(temporary) / "shared").mkdir()
+        check(SHARED, pathlib.Path(temporary) / "shared", "TP", "allgather")
+print("\n".join(faults) or "measured jobs are reproduced, refused, and predicted anyway")
+if not faults and not SHARED.exists():
+    print(f"SKIPPED: {SHARED.name} with times added: not here")
+sys.exit(1 if faults else 0)
