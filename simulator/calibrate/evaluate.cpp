@@ -1,5 +1,6 @@
 #include "simulator/calibrate/evaluate.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "base/result.hpp"
@@ -36,14 +37,16 @@ Workload workload_of(const MeasuredCase& c) {
     return w;
 }
 
-/// The first GPUs of every host.
+/// The first GPUs of every host, or whole hosts over several segments.
 Placement placement_of(const Fabric& fabric, const MeasuredSetup& setup) {
+    const std::size_t ranks = std::size_t{setup.hosts} * setup.gpus_per_host;
+    if (setup.segments > 1) return segments_placement(fabric, ranks, setup.segments);
     Placement p;
     p.description = fmt::format("{} GPUs of each host", setup.gpus_per_host);
-    for (std::size_t g = 0; g < fabric.gpus().size(); ++g)
+    for (std::size_t g = 0; g < fabric.gpus().size() && p.gpu_of.size() < ranks; ++g)
         if (fabric.gpus()[g].local < static_cast<std::int32_t>(setup.gpus_per_host))
             p.gpu_of.push_back(GpuId{static_cast<std::uint32_t>(g)});
-    if (p.gpu_of.size() != std::size_t{setup.hosts} * setup.gpus_per_host)
+    if (p.gpu_of.size() != ranks)
         throw ConfigError({.file = {},
                            .line = 0,
                            .key = "gpus-per-host",
@@ -51,6 +54,12 @@ Placement placement_of(const Fabric& fabric, const MeasuredSetup& setup) {
                            .expected = "at most the GPUs of a " + setup.host,
                            .example = "8"});
     return p;
+}
+
+/// Hosts in full segments, and at least the segments asked for.
+std::string hpn_segments(const MeasuredSetup& setup) {
+    constexpr std::uint32_t kHosts = 128;
+    return std::to_string(std::max(setup.segments, (setup.hosts + kHosts - 1) / kHosts));
 }
 
 const CollectiveSummary* summary_of(const Result& r, Bytes size) {
@@ -62,7 +71,19 @@ const CollectiveSummary* summary_of(const Result& r, Bytes size) {
 }  // namespace
 
 Fabric fabric_of(const MeasuredSetup& setup) {
-    return make_fabric("hosts", {{"hosts", std::to_string(setup.hosts)}, {"template", setup.host}});
+    constexpr std::uint32_t kDcnHosts = 64;  // of a pod
+    constexpr std::uint32_t kTraysOfARack = 18;
+    if (setup.network == "hpn") return make_fabric("hpn7", {{"segments", hpn_segments(setup)}});
+    if (setup.network == "hpn-single-plane")
+        return make_fabric("hpn7", {{"segments", hpn_segments(setup)}, {"mode", "single-plane"}});
+    if (setup.network == "dcn-plus")
+        return make_fabric("dcn+",
+                           {{"pods", std::to_string((setup.hosts + kDcnHosts - 1) / kDcnHosts)}});
+    KeyValues given{{"hosts", std::to_string(setup.hosts)}, {"template", setup.host}};
+    if (setup.network.starts_with("nvlink"))
+        given.emplace_back("hosts_per_domain",
+                           std::to_string(std::min(setup.hosts, kTraysOfARack)));
+    return make_fabric("hosts", given);
 }
 
 Library library_of(const MeasuredSetup& setup) {

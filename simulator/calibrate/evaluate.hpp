@@ -31,7 +31,7 @@ class CaseModel {
     Scenario scenario_;
 };
 
-/// The fabric of a setup: its hosts behind switches that never block.
+/// The fabric of a setup.
 [[nodiscard]] Fabric fabric_of(const MeasuredSetup& setup);
 /// The library model that stands for a published version: "nccl-2.20" is carried as nccl-2.18.
 [[nodiscard]] Library library_of(const MeasuredSetup& setup);

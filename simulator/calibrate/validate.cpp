@@ -144,6 +144,14 @@ ValidatedDecision validate_decision(const Decision& d,
                                     const std::vector<MachineProfile>& profiles) {
     ValidatedDecision v;
     v.decision = &d;
+    if (d.step) {
+        v.problem = "decided on a training step";
+        return v;
+    }
+    if (static_cast<const MeasuredSetup&>(d.a) == static_cast<const MeasuredSetup&>(d.b)) {
+        v.problem = "the sides differ in what no curve says: " + d.a.run;
+        return v;
+    }
     const Bytes size = d.size.count() > 0 ? d.size : Bytes{std::int64_t{1} << 30};
     try {
         v.a = time_of(d.a, size, profiles);

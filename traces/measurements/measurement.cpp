@@ -102,6 +102,8 @@ void read_setup(MapReader& m, MeasuredSetup& s) {
     if (m.has("algorithm")) s.algorithm = plain_name(m, "algorithm", "ring");
     s.nvls = flag_or(m, "nvls", s.nvls);
     s.each_rail = flag_or(m, "each-rail", s.each_rail);
+    s.segments = static_cast<std::uint32_t>(
+        m.count_or("segments", 0, kMaxHosts, static_cast<int>(s.segments)));
     s.graph = flag_or(m, "graph", s.graph);
 }
 
@@ -317,6 +319,7 @@ Decision read_decision(MapReader& m) {
     (void)m.at("faster", "a");
     d.faster = static_cast<Decision::Faster>(m.choice_or("faster", {"a", "b", "equal"}, 0));
     d.simulated = flag_or(m, "simulated", false);
+    d.step = flag_or(m, "step", false);
     read_ratio(m, d);
     if (m.has("size")) {
         try {

@@ -43,9 +43,11 @@ struct MeasuredSetup {
     std::string library;     // "nccl-2.18"; "nccl" where the source names no version
     std::string algorithm;   // the one forced, lower case; empty: the library chose
     bool nvls = false;       // the reduction could run inside the NVSwitches
-    bool each_rail = false;  // gpus_per_host collectives at once, each over one GPU of every host
+    std::uint32_t segments = 0;  // hosts split evenly over so many; 0: packed
+    bool each_rail = false;      // gpus_per_host collectives at once, each over one GPU of every host
     bool graph = false;      // launched from a CUDA graph: the time has no launch of a kernel
 
+    bool operator==(const MeasuredSetup&) const = default;
     /// Ranks of one collective.
     [[nodiscard]] std::uint32_t ranks() const { return each_rail ? hosts : hosts * gpus_per_host; }
 };
@@ -77,6 +79,7 @@ struct Decision {
     /// Time of the slower over time of the faster, as published; both 0 where only the order is.
     double ratio_low = 0, ratio_high = 0;
     bool simulated = false;  // decided by another simulator
+    bool step = false;       // decided on a training step, not on the collective alone
     std::vector<std::string> notes;
     std::string file;
     int line = 0;
