@@ -23,6 +23,8 @@ struct Options {
     std::vector<std::string> files;
     std::string published;
     std::string as = "machine";
+    std::string title;
+    std::vector<std::string> also;
     std::string out;
     bool rows = false;
 };
@@ -92,7 +94,8 @@ int run_calibrate(const Options& o) {
                            .example = "--published h100"});
     MachineProfile start = nccl_tuning_profile();
     start.name = o.as;
-    start.title = fmt::format("fitted to {} curves", cases.size());
+    start.title = o.title.empty() ? fmt::format("fitted to {} curves", cases.size()) : o.title;
+    start.also = o.also;
     const Fit fit = fit_profile(cases, start);
     print_costs(fit);
     print_curves(fit, cases, o.rows);
@@ -119,6 +122,9 @@ void add_calibrate(CLI::App& app, std::function<int()>& run) {
     sub->add_option("files", o->files, "measured curves");
     sub->add_option("--published", o->published, "published curves of this machine, fit part");
     sub->add_option("--as", o->as, "name of the profile")->capture_default_str();
+    sub->add_option("--title", o->title, "one line about the machine");
+    sub->add_option("--also", o->also, "machines that the profile stands for besides")
+        ->delimiter(',');
     sub->add_option("--out", o->out, "file to write (default: NAME.yaml)");
     sub->add_flag("--rows", o->rows, "print every row");
     sub->callback([o, &run] { run = [o] { return run_calibrate(*o); }; });

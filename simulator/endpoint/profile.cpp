@@ -5,6 +5,7 @@
 
 #include "base/registry.hpp"
 #include "base/result.hpp"
+#include "simulator/endpoint/embedded.hpp"
 #include "topology/io/document.hpp"
 
 namespace weft {
@@ -214,7 +215,12 @@ MachineProfile parse_profile(const std::string& text, const std::string& file) {
 }
 
 const std::vector<MachineProfile>& builtin_profiles() {
-    static const std::vector<MachineProfile> rows{nccl_tuning_profile()};
+    static const std::vector<MachineProfile> rows = [] {
+        std::vector<MachineProfile> all{nccl_tuning_profile()};
+        for (const EmbeddedFile& f : embedded_profile_files())
+            all.push_back(parse_profile(std::string(f.text), std::string(f.name)));
+        return all;
+    }();
     return rows;
 }
 

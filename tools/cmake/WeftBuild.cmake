@@ -103,3 +103,16 @@ function(weft_install)
   install(FILES ${PROJECT_BINARY_DIR}/weft-config.cmake
     ${PROJECT_BINARY_DIR}/weft-config-version.cmake DESTINATION ${package_dir})
 endfunction()
+
+# weft_embed(OUT variable HEADER room/x.hpp FUNCTION f FILES ...): a source that holds the files as
+# text; `variable` becomes its path.
+function(weft_embed)
+  cmake_parse_arguments(E "" "OUT;HEADER;FUNCTION" "FILES" ${ARGN})
+  set(source ${CMAKE_CURRENT_BINARY_DIR}/${E_FUNCTION}.cpp)
+  set(script ${PROJECT_SOURCE_DIR}/tools/cmake/embed.cmake)
+  add_custom_command(OUTPUT ${source}
+    COMMAND ${CMAKE_COMMAND} -D "OUT=${source}" -D "FILES=${E_FILES}" -D "HEADER=${E_HEADER}"
+      -D "FUNCTION=${E_FUNCTION}" -P ${script}
+    DEPENDS ${E_FILES} ${script} VERBATIM)
+  set(${E_OUT} ${source} PARENT_SCOPE)
+endfunction()

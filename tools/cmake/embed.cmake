@@ -1,6 +1,6 @@
-# cmake -D OUT=FILE -D FILES="a.yaml;b.yaml" -P embed.cmake: writes a C++ source that holds the
-# files as text (traces/measurements/embedded.hpp). Raw strings of at most 8 KiB each: the
-# standard promises 64 KiB a literal.
+# cmake -D OUT=FILE -D FILES="a.yaml;b.yaml" -D HEADER=room/x.hpp -D FUNCTION=f -P embed.cmake:
+# writes a C++ source that holds the files as text, returned by `f` as the header declares it. Raw
+# strings of at most 8 KiB each: the standard promises 64 KiB a literal.
 set(rows "")
 foreach(file IN LISTS FILES)
   cmake_path(GET file FILENAME name)
@@ -16,11 +16,11 @@ foreach(file IN LISTS FILES)
   string(APPEND rows "        {\"${name}\",${pieces}},\n")
 endforeach()
 file(WRITE "${OUT}" "// Written by embed.cmake.
-#include \"traces/measurements/embedded.hpp\"
+#include \"${HEADER}\"
 
 namespace weft {
 
-std::vector<EmbeddedFile> embedded_measurement_files() {
+std::vector<EmbeddedFile> ${FUNCTION}() {
     return {
 ${rows}    };
 }
