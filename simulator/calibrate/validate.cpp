@@ -22,8 +22,10 @@ struct Line {
 };
 using ClassKey = std::tuple<std::string, Collective, bool>;
 
-ClassKey class_of(const MeasuredSetup& s) {
-    return {s.machine, s.collective, s.hosts > 1};
+/// Curves of all machines that one profile stands for share their lines, as they share its figures.
+ClassKey class_of(const MeasuredSetup& s, const std::vector<MachineProfile>& profiles) {
+    const MachineProfile* p = profile_for(profiles, s.machine);
+    return {p == nullptr ? s.machine : p->name, s.collective, s.hosts > 1};
 }
 
 double bus_bytes(const MeasuredSetup& s, Bytes size) {
@@ -69,11 +71,11 @@ struct NullModels {
     std::map<ClassKey, Line> line;
     std::map<ClassKey, Line> steps;
 
-    explicit NullModels(const Measurements& all) {
+    NullModels(const Measurements& all, const std::vector<MachineProfile>& profiles) {
         std::map<ClassKey, std::pair<LineSums, LineSums>> sums;
         for (const MeasuredCase& c : all.cases) {
             if (c.use != Use::kFit) continue;
-            auto& [plain, stepped] = sums[class_of(c)];
+            auto& [plain, stepped] = sums[class_of(c, profiles)];
             for (const MeasuredPoint& p : c.points) {
                 plain.add(1, bus_bytes(c, p.size), seconds(p.time));
                 stepped.add(ring_steps(c), bus_bytes(c, p.size), seconds(p.time));
@@ -85,9 +87,9 @@ struct NullModels {
         }
     }
 
-    static std::optional<SimDuration> at(const std::map<ClassKey, Line>& lines,
+    static std::optional<SimDuration> at(const std::map<ClassKey, Line>& lines, const ClassKey& key,
                                          const MeasuredSetup& s, double latency, Bytes size) {
-        const auto found = lines.find(class_of(s));
+        const auto found = lines.find(key);
         if (found == lines.end() || !found->second.fitted) return {};
         return from_seconds(found->second.a * latency + found->second.b * bus_bytes(s, size));
     }
@@ -107,14 +109,15 @@ ValidatedCase validate_case(const MeasuredCase& c, const std::vector<MachineProf
         const CaseModel model(c);
         const std::vector<SimDuration> times = model.times(*profile);
         const std::vector<std::string> how = model.carried();
+        const ClassKey key = class_of(c, profiles);
         for (std::size_t i = 0; i < c.points.size(); ++i) {
             const MeasuredPoint& p = c.points[i];
             ValidatedPoint one;
             one.size = p.size;
             one.measured = p.time;
             one.simulated = times[i];
-            one.line = NullModels::at(nulls.line, c, 1, p.size);
-            one.steps = NullModels::at(nulls.steps, c, ring_steps(c), p.size);
+            one.line = NullModels::at(nulls.line, key, c, 1, p.size);
+            one.steps = NullModels::at(nulls.steps, key, c, ring_steps(c), p.size);
             one.carried = how[i];
             v.points.push_back(std::move(one));
         }
@@ -185,7 +188,7 @@ std::optional<SimDuration> said_by(const ValidatedPoint& p, Model m) {
 
 Validation validate_measurements(const Measurements& all,
                                  const std::vector<MachineProfile>& profiles) {
-    const NullModels nulls(all);
+    const NullModels nulls(all, profiles);
     Validation v;
     for (const MeasuredCase& c : all.cases) v.cases.push_back(validate_case(c, profiles, nulls));
     for (const Decision& d : all.decisions) v.decisions.push_back(validate_decision(d, profiles));
