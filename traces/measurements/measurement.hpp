@@ -40,12 +40,12 @@ struct MeasuredSetup {
     std::uint32_t gpus_per_host = 1;
     std::string network = "none";  // "none" for one host, else "rail-switches", "efa", ...
     Collective collective = Collective::kAllReduce;
-    std::string library;     // "nccl-2.18"; "nccl" where the source names no version
-    std::string algorithm;   // the one forced, lower case; empty: the library chose
-    bool nvls = false;       // the reduction could run inside the NVSwitches
+    std::string library;         // "nccl-2.18"; "nccl" where the source names no version
+    std::string algorithm;       // the one forced, lower case; empty: the library chose
+    bool nvls = false;           // the reduction could run inside the NVSwitches
     std::uint32_t segments = 0;  // hosts split evenly over so many; 0: packed
-    bool each_rail = false;      // gpus_per_host collectives at once, each over one GPU of every host
-    bool graph = false;      // launched from a CUDA graph: the time has no launch of a kernel
+    bool each_rail = false;      // gpus_per_host at once, each over one GPU of every host
+    bool graph = false;          // launched from a CUDA graph: the time has no launch of a kernel
 
     bool operator==(const MeasuredSetup&) const = default;
     /// Ranks of one collective.
