@@ -100,6 +100,10 @@ int check_one(const Options& o) {
     fmt::print("steps:  {}    (textbook: {})\n", r.steps, row.make.steps);
     fmt::print("bytes:  {:.4f} S sent by the busiest rank, S the size    (textbook: {})\n",
                size > 0 ? static_cast<double>(most) / size : 0.0, row.make.bytes);
+    if (!p.deterministic)
+        fmt::print(
+            "        sent point to point as proved; a switch reduces or multicasts what is in "
+            "network, in its own order\n");
     const bool reduces =
         collective == Collective::kAllReduce || collective == Collective::kReduceScatter;
     if (reduces && p.n <= 64)

@@ -6,6 +6,10 @@ namespace weft {
 namespace algorithms {
 PlanTemplate ring_allreduce(const GroupShape&, const AlgorithmParams&);
 PlanTemplate hierarchical_allreduce(const GroupShape&, const AlgorithmParams&);
+PlanTemplate nvls_allreduce(const GroupShape&, const AlgorithmParams&);
+PlanTemplate nvls_tree_allreduce(const GroupShape&, const AlgorithmParams&);
+PlanTemplate nvls_allgather(const GroupShape&, const AlgorithmParams&);
+PlanTemplate nvls_reducescatter(const GroupShape&, const AlgorithmParams&);
 PlanTemplate tree_allreduce(const GroupShape&, const AlgorithmParams&);
 PlanTemplate ring_allgather(const GroupShape&, const AlgorithmParams&);
 PlanTemplate ring_reducescatter(const GroupShape&, const AlgorithmParams&);
@@ -45,12 +49,31 @@ Registry<Algorithm> make_registry() {
         C::kAllReduce, "2(g-1 + ceil(log2 k))", "2(g-1)/g S scale-up, up to 2/g S on the rail",
         "2(g-1 + ceil(log2 k)) alpha + max(2(g-1)/g S beta_up, 2/g S beta)", a::tree_allreduce,
         true);
+    row("allreduce/nvls",
+        "The scale-up switch reduces and multicasts inside hosts, rings on the rails between.",
+        "NCCL, src/transport/nvls.cc", C::kAllReduce, "2[g>1] + 2(k-1)",
+        "(g+1)/g S scale-up, 2(k-1)/(kg) S on the rail",
+        "2k alpha + max((g+1)/g S beta_up, 2(k-1)/(kg) S beta)", a::nvls_allreduce, true);
+    row("allreduce/nvls-tree",
+        "The scale-up switch reduces and multicasts inside hosts, double trees on the rails.",
+        "NCCL, src/transport/nvls.cc", C::kAllReduce, "2[g>1] + 2 ceil(log2 k)",
+        "(g+1)/g S scale-up, up to 2/g S on the rail",
+        "2(1 + ceil(log2 k)) alpha + max((g+1)/g S beta_up, 2/g S beta)", a::nvls_tree_allreduce,
+        true);
     row("allgather/ring", "Each block travels once around rail-aligned rings.",
         "Chan et al., CCPE 19(13), 2007", C::kAllGather, "n-1", "(n-1)/n S",
         "(n-1) alpha + (n-1)/n S beta", a::ring_allgather);
+    row("allgather/nvls", "Rings on the rails, then the scale-up switch multicasts in the host.",
+        "NCCL, src/transport/nvls.cc", C::kAllGather, "[g>1] + k-1",
+        "S/g scale-up (S received), (k-1)/n S on the rail",
+        "k alpha + max(S beta_up, (k-1)/n S beta)", a::nvls_allgather, true);
     row("reducescatter/ring", "Each block's partial sum travels once around rail-aligned rings.",
         "Chan et al., CCPE 19(13), 2007", C::kReduceScatter, "n-1", "(n-1)/n S",
         "(n-1) alpha + (n-1)/n S beta", a::ring_reducescatter);
+    row("reducescatter/nvls", "The scale-up switch reduces in the host, then rings on the rails.",
+        "NCCL, src/transport/nvls.cc", C::kReduceScatter, "[g>1] + k-1",
+        "S scale-up (S/g received), (k-1)/n S on the rail",
+        "k alpha + max(S beta_up, (k-1)/n S beta)", a::nvls_reducescatter, true);
     row("alltoall/direct", "Every rank sends every other its block, nearest rank first.",
         "Thakur, Rabenseifner, Gropp, IJHPCA 2005", C::kAllToAll, "[n>1]", "(n-1)/n S",
         "alpha + (n-1)/n S beta", a::direct_alltoall);

@@ -492,6 +492,24 @@ void ChannelRun::judge(CheckReport& report, const CheckReport* reference) {
     report.transfers += moved_;
 }
 
+/// What must hold of stages before any transfer is looked at.
+void check_form(const PlanTemplate& p, std::uint32_t channel) {
+    const std::vector<Stage>& stages = p.channels[channel].stages;
+    for (std::size_t s = 0; s < stages.size(); ++s) {
+        const auto fail = [&](const char* what) {
+            throw Problem{fmt::format("channel {} stage {}: {}", channel, s, what)};
+        };
+        if (const auto* t = std::get_if<Tree>(&stages[s].pattern))
+            if (t->chain == 0 || stages[s].cells.size % t->chain != 0)
+                fail("the chains of a tree do not divide its cells");
+        if (!stages[s].in_network) continue;
+        const auto* d = std::get_if<Direct>(&stages[s].pattern);
+        if (d == nullptr || d->by_destination != (stages[s].arrival == Arrival::kReduce))
+            fail("only a reducing scatter or a copying gather can be in network");
+        if (p.deterministic) fail("what is reduced in network has no order");
+    }
+}
+
 }  // namespace
 
 CheckReport check_plan(const PlanTemplate& p, const CheckReport* reference) {
@@ -500,6 +518,7 @@ CheckReport check_plan(const PlanTemplate& p, const CheckReport* reference) {
         std::uint64_t weight = 0;
         for (const Channel& c : p.channels) weight += c.weight;
         if (weight == 0) throw Problem{"no channel has any of the data"};
+        for (std::uint32_t c = 0; c < p.channels.size(); ++c) check_form(p, c);
         for (std::uint32_t c = 0; c < p.channels.size(); ++c) {
             ChannelRun apart(p, c, false, false);
             apart.run();
@@ -543,6 +562,7 @@ PlanTemplate expand(const PlanTemplate& p) {
                     e.recvs[r].push_back(recv_at(p, c, s, r, i));
             }
             out.channels[c].stages[s].pattern = std::move(e);
+            out.channels[c].stages[s].in_network = false;
         }
     return out;
 }

@@ -61,6 +61,7 @@ class Reporter {
     void add_spans(RankId rank);
     void describe();
     void describe_algorithms();
+    void warn_of_switches();
     void describe_prices();
 
     const Scenario& s_;
@@ -322,6 +323,21 @@ void Reporter::describe_algorithms() {
             : fmt::format("algorithms: {} where it serves the collective", s_.library.algorithm));
 }
 
+/// What was to be reduced in network and had no switch for it.
+void Reporter::warn_of_switches() {
+    std::set<std::string> told;
+    const auto& sets = world_.universe().sets;
+    for (std::size_t set = 0; set < sets.size(); ++set)
+        for (std::size_t v = 0; v < sets[set].traffic.size(); ++v)
+            for (const auto& t : sets[set].traffic[v])
+                if (t && t->epochs().front().sent_cells > 0)
+                    told.insert(
+                        fmt::format("{}: a scale-up switch does not reduce in network; "
+                                    "counted as sent point to point",
+                                    world_.algorithm(set, v)));
+    r_.warnings.insert(r_.warnings.end(), told.begin(), told.end());
+}
+
 /// Alphas: what the first group of each exchange pays, where only a few are run.
 void Reporter::describe_prices() {
     const CompiledWorkload& w = world_.workload();
@@ -355,6 +371,7 @@ void Reporter::describe() {
     add(s_.workload->assumptions);
     add(endpoint_assumptions(s_));
     describe_algorithms();
+    warn_of_switches();
     describe_prices();
     auto& m = r_.scenario;
     m["fabric.name"] = s_.fabric->name();

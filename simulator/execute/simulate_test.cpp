@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "base/result.hpp"
@@ -272,6 +273,60 @@ TEST_CASE("messages alone take launch, step, path and bytes, one after the other
     CHECK(simulate(s).step_time == ms(2) + 4 * f.links()[0].latency);
     s.symmetry = false;
     CHECK(simulate(s).step_time == ms(2) + 4 * f.links()[0].latency);
+}
+
+/// Bytes from the GPU of rank 0 to its scale-up switch, and back, of an all-reduce as nvls.
+std::pair<Bytes, Bytes> carried_by_nvls(const std::string& fabric, Bytes size,
+                                        const std::vector<std::string>& down = {}) {
+    const Fabric f = make_fabric_from_text(fabric);
+    const Workload w =
+        single(Collective::kAllReduce, size, static_cast<std::uint32_t>(f.gpus().size()));
+    Scenario s = scenario(f, w);
+    s.library.algorithm = "nvls";
+    for (const std::string& name : down)
+        s.failures.push_back({.at = {}, .link = f.find_link(name), .convergence = {}});
+    std::pair<Bytes, Bytes> out;
+    s.symmetry = false;
+    const Result r = simulate(s);
+    for (const LinkUse& use : r.busiest_distinct) {
+        if (use.name == "host[0].gpu[0] > host[0].nvswitch[0]") out.first = use.carried;
+        if (use.name == "host[0].nvswitch[0] > host[0].gpu[0]") out.second = use.carried;
+    }
+    return out;
+}
+
+TEST_CASE("a switch that reduces in network carries (n+1)/n of the size each way", "[unit]") {
+    const Bytes size{1 << 27};
+    const auto parts = [&](std::int64_t n) { return Bytes{size.count() / 8 * n}; };
+    for (const char* fabric : {"hosts:hosts=1", "hosts:hosts=2,template=hpn-h800"}) {
+        const auto [up, down] = carried_by_nvls(fabric, size);
+        CHECK(up == parts(9));
+        CHECK(down == parts(9));
+    }
+    // A switch that cannot: every member sends to every other.
+    const auto [up, down] = carried_by_nvls("hosts:hosts=1,template=dgx-a100", size);
+    CHECK(up == parts(14));
+    CHECK(down == parts(14));
+    // A GPU that has lost its link: the others send to each other, and to it over the NICs.
+    const auto lost =
+        carried_by_nvls("hosts:hosts=1", size, {"host[0].gpu[5] > host[0].nvswitch[0]"});
+    CHECK(lost.first == parts(12));
+    CHECK(lost.second == parts(12));
+}
+
+TEST_CASE("point-to-point sending where nvls was asked for is told", "[unit]") {
+    const auto warned = [](const char* fabric) {
+        const Fabric f = make_fabric_from_text(fabric);
+        const Workload w = single(Collective::kAllReduce, Bytes{1 << 20}, 8);
+        Scenario s = scenario(f, w);
+        s.library.algorithm = "nvls";
+        const std::vector<std::string> all = simulate(s).warnings;
+        return std::any_of(all.begin(), all.end(), [](const std::string& text) {
+            return text.find("does not reduce in network") != std::string::npos;
+        });
+    };
+    CHECK_FALSE(warned("hosts:hosts=1"));
+    CHECK(warned("hosts:hosts=1,template=dgx-a100"));
 }
 
 TEST_CASE("a size beyond 1 PiB is refused, and 1 PiB is simulated", "[unit]") {

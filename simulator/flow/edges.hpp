@@ -3,6 +3,7 @@
 // longest. Reads patterns; no transfer is ever expanded. Formula: docs/design/0001, "Time".
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/check.hpp"
@@ -42,10 +43,14 @@ struct Fill {
 /// The `steps` consecutive hops around a ring that take longest.
 [[nodiscard]] Fill longest_run(const std::vector<Hop>& ring, std::uint32_t steps);
 
+/// No cell is carried by a switch.
+inline constexpr auto kNoSwitch = [](std::uint32_t) -> std::optional<Hop> { return {}; };
+
 /// Calls edge(source, destination, units) -> Hop for every edge of a stage (group ranks), and
-/// returns the longest chain of dependent steps.
-template <class F>
-Fill walk_edges(const Stage& stage, std::uint32_t n, const F& edge) {
+/// returns the longest chain of dependent steps. Of an in-network stage, a cell for which
+/// switched(cell) -> optional<Hop> answers has no edges: its switch carries it in that one step.
+template <class F, class G = decltype(kNoSwitch)>
+Fill walk_edges(const Stage& stage, std::uint32_t n, const F& edge, const G& switched = kNoSwitch) {
     const std::uint32_t size = stage.cells.size;
     const std::uint32_t cells = n / size;
     Fill longest;
@@ -68,7 +73,15 @@ Fill walk_edges(const Stage& stage, std::uint32_t n, const F& edge) {
             keep(longest_run(hops, ring->steps));
         }
     } else if (const auto* direct = std::get_if<Direct>(&stage.pattern)) {
-        for (std::uint32_t c = 0; c < cells; ++c)
+        for (std::uint32_t c = 0; c < cells; ++c) {
+            const std::optional<Hop> hop =
+                stage.in_network && size > 1 ? switched(c) : std::optional<Hop>{};
+            if (hop) {
+                Fill one;
+                one.add(*hop);
+                keep(one);
+                continue;
+            }
             for (std::uint32_t p = 0; p < size; ++p)
                 for (std::uint32_t q = 0; q < size; ++q) {
                     if (p == q) continue;
@@ -76,6 +89,7 @@ Fill walk_edges(const Stage& stage, std::uint32_t n, const F& edge) {
                     one.add(edge(rank(c, p), rank(c, q), direct->send_chunks.span));
                     keep(one);
                 }
+        }
     } else if (const auto* tree = std::get_if<Tree>(&stage.pattern)) {
         const std::uint64_t units = std::uint64_t{tree->chunk_count} * tree->chunks.span;
         for (std::uint32_t c = 0; c < cells; ++c) {

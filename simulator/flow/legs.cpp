@@ -85,6 +85,23 @@ void LaneMaker::scale_up(const Edge& e, EdgeLanes& out) {
     out.end_lane(bottleneck(*fabric_, routes.front(), health_).bits_per_second());
 }
 
+LinkId LaneMaker::reducing_switch(GpuId gpu) const {
+    for (const LinkId l : fabric_->out(fabric_->gpu(gpu).node))
+        if (fabric_->link(l).kind == LinkKind::kScaleUp &&
+            fabric_->node(fabric_->link(l).to).in_network && health_->up(l) &&
+            health_->up(reverse(l)))
+            return l;
+    return LinkId::none();
+}
+
+void LaneMaker::one_link(LinkId link, EdgeLanes& out) {
+    out.clear();
+    out.scale_up = true;
+    out.legs.push_back({series({&link, 1}), kOne});
+    out.latency = fabric_->link(link).latency;
+    out.end_lane(health_->rate(link).bits_per_second());
+}
+
 const End& LaneMaker::end(GpuId gpu, NicId nic) {
     const auto [slot, fresh] = ends_.try_emplace(pair_key(gpu.value(), nic.value()));
     if (!fresh) return slot->second;

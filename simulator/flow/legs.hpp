@@ -95,6 +95,11 @@ class LaneMaker {
     /// The lanes of an edge between two placed ranks; none when the destination cannot be reached.
     void edge(const Placement& placement, RankId src, RankId dst, std::int32_t rail,
               std::size_t channel, EdgeLanes& out);
+    /// The healthy link of a GPU to a scale-up switch that reduces in network; invalid: none.
+    [[nodiscard]] LinkId reducing_switch(GpuId gpu) const;
+    [[nodiscard]] NodeId hub(LinkId up) const { return fabric_->link(up).to; }
+    /// One scale-up link as the only lane, for what a switch reduces or multicasts.
+    void one_link(LinkId link, EdgeLanes& out);
     /// Whether the lanes of an edge draw from one pool of bytes (else each has a fixed part).
     [[nodiscard]] bool pooled() const { return pooled_; }
 

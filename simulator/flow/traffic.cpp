@@ -121,6 +121,31 @@ void Traffic::add_edge(std::size_t channel, std::size_t epoch, std::uint64_t uni
     }
 }
 
+std::optional<Hop> Traffic::add_switched(std::size_t channel, std::size_t epoch, const Stage& stage,
+                                         std::uint32_t cell, SparseSums& phase,
+                                         TrafficScratch& b) const {
+    LaneMaker& maker = *makers_[epoch];
+    std::vector<LinkId> up;
+    for (std::uint32_t p = 0; p < stage.cells.size; ++p) {
+        const RankId r = members_[stage.cells.rank_at(cell, p)];
+        up.push_back(maker.reducing_switch(placement_->gpu(r)));
+        if (!up.back().valid() || maker.hub(up.back()) != maker.hub(up.front())) return {};
+    }
+    const Direct& direct = std::get<Direct>(stage.pattern);
+    const std::uint64_t own = direct.send_chunks.span;
+    const std::uint64_t all = own * stage.cells.size;
+    Hop hop{.latency = {}, .scale_up = true};
+    for (const LinkId l : up) {
+        maker.one_link(l, b.lanes);
+        add_edge(channel, epoch, direct.by_destination ? all : own, phase, b);
+        const SimDuration there = b.lanes.latency;
+        maker.one_link(reverse(l), b.lanes);
+        add_edge(channel, epoch, direct.by_destination ? own : all, phase, b);
+        hop.latency = std::max(hop.latency, there + b.lanes.latency);
+    }
+    return hop;
+}
+
 /// Adds every edge of a channel to the loads of its phases and of its stream.
 void Traffic::add_channel(std::size_t channel, std::size_t epoch, TrafficScratch& b) {
     std::size_t stage_index = 0;
@@ -146,14 +171,24 @@ void Traffic::add_channel(std::size_t channel, std::size_t epoch, TrafficScratch
             add_edge(channel, epoch, count, b.phase[phase], b);
             return {b.lanes.latency, b.lanes.scale_up};
         };
-        const Fill stage_fill = walk_edges(stage, plan_->n, edge);
+        const auto switched = [&](std::uint32_t cell) {
+            const std::optional<Hop> hop =
+                add_switched(channel, epoch, stage, cell, b.phase[phase], b);
+            ++(hop ? e.switched_cells : e.sent_cells);
+            if (hop) messages_up += stage.cells.size;
+            return hop;
+        };
+        const Fill stage_fill = walk_edges(stage, plan_->n, edge, switched);
         fill.add(stage_fill);
         phase_fill[phase].add(stage_fill);
         b.phase_units[phase] += units;
         const auto* ring = std::get_if<Ring>(&stage.pattern);
-        if (ring != nullptr && phases_ > 1 && ring->steps > 0)
-            e.rings.push_back(
-                {.steps = ring->steps, .fill = stage_fill, .phase = phase, .units = units});
+        const bool tree = std::holds_alternative<Tree>(stage.pattern) && units > 0;
+        if (phases_ > 1 && (tree || (ring != nullptr && ring->steps > 0)))
+            e.rings.push_back({.steps = tree ? 1 : ring->steps,
+                               .fill = stage_fill,
+                               .phase = phase,
+                               .units = units});
     }
     for (std::size_t r = first_ring; r < e.rings.size(); ++r)
         e.rings[r].phase_units = b.phase_units[e.rings[r].phase];

@@ -3,10 +3,12 @@
 //
 // Models: docs/design/0001 "Streams" and "Time". A pipelined channel is one stream; an all-to-all
 // is a stream per (stage, source, destination), which are enumerated on demand and never stored
-// (16.7 million for 4096 ranks). Everything is per byte of the collective's size, as fractions of
+// (16.7 million for 4096 ranks). What a scale-up switch reduces or multicasts crosses each GPU's
+// link once a direction. Everything is per byte of the collective's size, as fractions of
 // integers. Leaves out: when it runs, and what else does.
 // Cost: O(edges of the plan) to build and to visit.
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -32,7 +34,8 @@ struct PhaseSpan {
     Fill outside;
 };
 
-/// A ring stage of a plan with several phases: every slice loop costs its latencies again.
+/// A ring stage of a plan with several phases: every slice loop costs its latencies again. A tree's
+/// stage too, with one step: its loops follow each other down the tree without.
 struct RingStage {
     std::uint32_t steps = 0;
     Fill fill;
@@ -59,6 +62,8 @@ struct EpochTraffic {
     std::vector<Fill> phase_fill;
     std::int64_t phases_ps_per_gib = 0;  // sum of the phases, each alone
     std::int64_t flow_ps_per_gib = 0;    // all phases together, alone on the fabric
+    std::uint32_t switched_cells = 0;    // of in-network stages: a switch reduces or multicasts
+    std::uint32_t sent_cells = 0;        // ... point to point, since no switch can
     /// Messages that a rank sends in direct exchanges: the mean, of the channel that sends most.
     std::uint32_t messages_scale_up = 0;
     std::uint32_t messages_network = 0;
@@ -141,6 +146,10 @@ class Traffic {
     void add_channel(std::size_t channel, std::size_t epoch, TrafficScratch& b);
     void add_edge(std::size_t channel, std::size_t epoch, std::uint64_t units, SparseSums& phase,
                   TrafficScratch& b) const;
+    /// Adds a cell of an in-network stage, if one reducing switch joins its members.
+    [[nodiscard]] std::optional<Hop> add_switched(std::size_t channel, std::size_t epoch,
+                                                  const Stage& stage, std::uint32_t cell,
+                                                  SparseSums& phase, TrafficScratch& b) const;
     void add_stream(std::size_t channel, TrafficScratch& b);
     void store_flows();
     void price(std::size_t epoch, const Health& health, TrafficScratch& b);

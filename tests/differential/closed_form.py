@@ -130,6 +130,44 @@ def tree_all_reduce(size, gpus, endpoint):
     return endpoint.launch + alphas + busiest
 
 
+def in_network_up(size, endpoint):
+    """What the switch makes of both stages in the host: S and one reduced chunk each way."""
+    return (GPUS_PER_HOST + 1) / GPUS_PER_HOST * size / endpoint.nvlink
+
+
+def nvls_all_reduce(size, gpus, endpoint, loops=LOOPS, slices=SLICES):
+    """As hierarchical, with (g+1)/g S on NVLink instead of 2 (g-1)/g S."""
+    hosts = gpus // GPUS_PER_HOST
+    scale_up = in_network_up(size, endpoint)
+    alpha_up = NVLINK_HOP + endpoint.scale_up_step
+    if hosts == 1:
+        return endpoint.launch + 2 * alpha_up + scale_up
+    network = 2 * (hosts - 1) / gpus * size / endpoint.nic
+    # The stages around the rings, each alone: S up, S down.
+    stages = 2 * size / endpoint.nvlink
+    alphas = 2 * alpha_up + rail_ring_latency(hosts, 2 * (hosts - 1), endpoint)
+    one_ring = rail_ring_latency(hosts, hosts - 1, endpoint) * (hosts - 2) / (hosts - 1)
+    a_loop = max(network / 2 / loops, one_ring + network / 2 / loops / slices)
+    return endpoint.launch + max(
+        scale_up,
+        network + 2 * alpha_up + stages / loops,
+        alphas + (stages + network) / loops + (loops - 1) * a_loop)
+
+
+def nvls_tree_all_reduce(size, gpus, endpoint, loops):
+    """As nvls with trees on the rails: 2 S/g on the busiest NIC, half of it a tree's way up; loops
+    follow each other through the trees and cost no latency again."""
+    hosts = gpus // GPUS_PER_HOST
+    alpha_up = NVLINK_HOP + endpoint.scale_up_step
+    alphas = 2 * alpha_up + 2 * math.ceil(math.log2(hosts)) * (SAME_TOR + endpoint.network_step)
+    network = 2 * size / GPUS_PER_HOST / endpoint.nic
+    stages = 2 * size / endpoint.nvlink
+    return endpoint.launch + max(
+        in_network_up(size, endpoint),
+        network + 2 * alpha_up + stages / loops,
+        alphas + (stages + network) / loops + (loops - 1) * network / 2 / loops)
+
+
 def ring_all_gather(size, gpus, endpoint):
     return ring(size, gpus, 1, endpoint)
 
@@ -177,6 +215,21 @@ CASES = [
     ("tree all-reduce, 64 GPUs, 16 MiB",
      ["allreduce", "--size", "16MiB", "--gpus", "64", "--algorithm", "tree"],
      lambda e: tree_all_reduce(16 * MiB, 64, e), 2 * 63 / 64 * 16 * MiB, 0.01),
+    ("nvls all-reduce, 8 GPUs",
+     ["allreduce", "--size", "1GiB", "--gpus", "8", "--algorithm", "nvls"],
+     lambda e: nvls_all_reduce(GiB, 8, e), 2 * 7 / 8 * GiB, 0.01),
+    ("nvls all-reduce, 64 GPUs",
+     ["allreduce", "--size", "1GiB", "--gpus", "64", "--algorithm", "nvls"],
+     lambda e: nvls_all_reduce(GiB, 64, e, loops=16), 2 * 63 / 64 * GiB, 0.01),
+    ("nvls all-reduce, 15360 GPUs",
+     ["allreduce", "--size", "1GiB", "--gpus", "15360", "--algorithm", "nvls"],
+     lambda e: nvls_all_reduce(GiB, 15360, e), 2 * 15359 / 15360 * GiB, 0.01),
+    ("nvls-tree all-reduce, 64 GPUs",
+     ["allreduce", "--size", "1GiB", "--gpus", "64", "--algorithm", "nvls-tree"],
+     lambda e: nvls_tree_all_reduce(GiB, 64, e, loops=128), 2 * 63 / 64 * GiB, 0.01),
+    ("nvls-tree all-reduce, 64 GPUs, 4 MiB",
+     ["allreduce", "--size", "4MiB", "--gpus", "64", "--algorithm", "nvls-tree"],
+     lambda e: nvls_tree_all_reduce(4 * MiB, 64, e, loops=8), 2 * 63 / 64 * 4 * MiB, 0.01),
     ("ring all-gather, 256 GPUs",
      ["allgather", "--size", "1GiB", "--gpus", "256", "--algorithm", "ring"],
      lambda e: ring_all_gather(GiB, 256, e), 255 / 256 * GiB, 0.01),

@@ -124,18 +124,11 @@ def in_order_tree(k):
 def double_tree(k, g, channels, edges):
     total, parent = SIZE // ELEMENT, in_order_tree(k)
     assert len(parent) == k - 1
-    depth = 0
-    for x in parent:
-        hops = 0
-        while x:
-            x, hops = parent[x], hops + 1
-        depth = max(depth, hops)
     for c in range(channels):
         m, rail = part(total, c, channels), c % g
         second = (rail + c // g) % 2 == 1
-        host = lambda x: x if not second else k - 1 - x if k % 2 == 0 else (x + 1) % k
         for x, y in parent.items():
-            a, b = host(x) * g + rail, host(y) * g + rail
+            a, b = tree_host(x, k, second) * g + rail, tree_host(y, k, second) * g + rail
             edges[a, b] += m
             edges[b, a] += m
         for h in range(k):
@@ -143,7 +136,48 @@ def double_tree(k, g, channels, edges):
                 a, b = h * g + (rail + i) % g, h * g + (rail + i + 1) % g
                 edges[a, b] += m
                 edges[b, a] += m
-    return 2 * (g - 1 + depth)
+    return 2 * (g - 1 + tree_depth(parent))
+
+
+def tree_host(x, k, second):
+    """The host at node x of the first or the second of the two trees."""
+    return x if not second else k - 1 - x if k % 2 == 0 else (x + 1) % k
+
+
+def tree_depth(parent):
+    def up(x):
+        return 1 + up(parent[x]) if x else 0
+    return max(map(up, parent), default=0)
+
+
+def nvls_tree(k, g, channels, edges):
+    """Point to point, as a carrier without a reducing switch sends it."""
+    parent = in_order_tree(k)
+    for c in range(channels):
+        m = part(SIZE // ELEMENT, c, channels)
+        own = [part(m, l, g) for l in range(g)]
+        for l in range(g):
+            for h in range(k):
+                for other in set(range(g)) - {l}:
+                    edges[h * g + l, h * g + other] += own[other] + own[l]
+            for x, y in parent.items():
+                a, b = tree_host(x, k, c % 2) * g + l, tree_host(y, k, c % 2) * g + l
+                edges[a, b] += own[l]
+                edges[b, a] += own[l]
+    return 2 * (g > 1) + 2 * tree_depth(parent)
+
+
+def nvls_blocks(k, g, channels, edges):
+    """All-gather or reduce-scatter: rings on the rails, k blocks a peer inside the host."""
+    for c in range(channels):
+        block = part(SIZE // ELEMENT // (k * g), c, channels)
+        for h in range(k):
+            for l in range(g):
+                for other in set(range(g)) - {l}:
+                    edges[h * g + l, h * g + other] += k * block
+                if k > 1:
+                    edges[h * g + l, (h + 1) % k * g + l] += (k - 1) * block
+    return (g > 1) + k - 1
 
 
 def sendrecv(k, g, channels, edges):
@@ -154,7 +188,9 @@ def sendrecv(k, g, channels, edges):
 
 FORMS = {
     "allreduce/ring": ring_allreduce, "allreduce/hierarchical": hierarchical,
-    "allreduce/tree": double_tree,
+    "allreduce/tree": double_tree, "allreduce/nvls": hierarchical,
+    "allreduce/nvls-tree": nvls_tree, "allgather/nvls": nvls_blocks,
+    "reducescatter/nvls": nvls_blocks,
     "allgather/ring": ring_blocks, "reducescatter/ring": ring_blocks,
     "alltoall/direct": direct, "alltoall/rail": rail, "broadcast/chain": tree(1),
     "broadcast/tree": tree(2), "sendrecv/direct": sendrecv,

@@ -213,6 +213,31 @@ TEST_CASE("the cursor equals the naive expander transfer by transfer", "[propert
         });
 }
 
+TEST_CASE("in network is only what a switch can reduce or multicast, in no order", "[property]") {
+    GroupShape shape;
+    shape.n = 8;
+    shape.per_host = 4;
+    shape.hosts = 2;
+    const PlanTemplate nvls = build_plan(Collective::kAllReduce, "nvls", shape);
+    CHECK(nvls.channels[0].stages.front().in_network);
+    CHECK_FALSE(nvls.deterministic);
+    CHECK(check_plan(nvls).ok);
+    PlanTemplate ordered = nvls;
+    ordered.deterministic = true;
+    CHECK_THAT(check_plan(ordered).problem, Catch::Contains("stage 0: what is reduced"));
+    PlanTemplate ring = nvls;
+    ring.channels[0].stages[1].in_network = true;
+    CHECK_THAT(check_plan(ring).problem, Catch::Contains("stage 1: only a reducing scatter"));
+    PlanTemplate copy = nvls;
+    copy.channels[0].stages[0].arrival = Arrival::kCopy;
+    CHECK_FALSE(check_plan(copy).ok);
+    // The same without the mark, whatever else: the fallback is the plan itself.
+    PlanTemplate plain = nvls;
+    for (Stage& s : plain.channels[0].stages) s.in_network = false;
+    CHECK(plain.hash() != nvls.hash());
+    CHECK(check_plan(plain).fingerprint == check_plan(nvls).fingerprint);
+}
+
 TEST_CASE("trees of every shape, up and down in several chunks, are proved", "[property]") {
     RandomStream random(6, 0, "alone");
     for (std::uint32_t n = 1; n <= 18; ++n)

@@ -65,6 +65,8 @@ struct Wire {
     RankId dst;
     std::size_t channel = 0;
     std::int32_t plane = kAny;
+    double give = 1;  // bytes on the first link for each byte of a transfer
+    double take = 1;  // on the last: see switched()
     std::vector<Lane> lanes;
     std::vector<Queue> queues;
 };
@@ -141,7 +143,9 @@ class Naive {
     void choose_lanes(Wire& w);
     void pool_lanes(Wire& w);
     void hashed_lanes(Wire& w);
-    std::size_t wire(std::size_t collective, std::size_t channel, RankId src, RankId dst);
+    std::size_t wire(std::size_t collective, std::size_t channel, RankId src, RankId dst,
+                     const Stage& stage);
+    [[nodiscard]] bool switched(RankId src, RankId dst, const Stage& stage) const;
     Lane lane_of(const std::vector<Route>& routes) const;
     [[nodiscard]] std::pair<std::size_t, std::size_t> piece_at(const Connection& c,
                                                                std::size_t i) const;
@@ -162,7 +166,7 @@ class Naive {
     std::vector<Transfer> transfers_;
     std::vector<Connection> connections_;
     std::vector<Wire> wires_;
-    std::map<std::tuple<std::size_t, std::size_t, RankId, RankId>, std::size_t> wire_of_;
+    std::map<std::tuple<std::size_t, std::size_t, RankId, RankId, double>, std::size_t> wire_of_;
     std::map<Key, std::size_t> connection_of_;
     std::vector<std::vector<std::uint32_t>> waiting_;  // [transfer][piece]: arrivals still to come
     std::priority_queue<Landing, std::vector<Landing>, std::greater<>> landings_;
@@ -195,8 +199,30 @@ void Naive::expand(std::size_t collective) {
     }
 }
 
-std::size_t Naive::wire(std::size_t collective, std::size_t channel, RankId src, RankId dst) {
-    const auto [it, fresh] = wire_of_.try_emplace({collective, channel, src, dst}, wires_.size());
+/// Whether the two GPUs hang on one scale-up switch that carries the stage in network.
+bool Naive::switched(RankId src, RankId dst, const Stage& stage) const {
+    if (!stage.in_network) return false;
+    const Fabric& f = *s_.fabric;
+    for (const LinkId a : f.out(f.gpu(s_.placement.gpu(src)).node))
+        for (const LinkId b : f.out(f.gpu(s_.placement.gpu(dst)).node))
+            if (f.link(a).to == f.link(b).to && f.node(f.link(a).to).in_network) return true;
+    return false;
+}
+
+/// In network, m members give and take as the switch wants it, spread evenly over the m - 1
+/// transfers of each: of a scatter m chunks up and one reduced chunk down, of a gather one up and m
+/// down.
+std::size_t Naive::wire(std::size_t collective, std::size_t channel, RankId src, RankId dst,
+                        const Stage& stage) {
+    double give = 1;
+    double take = 1;
+    if (switched(src, dst, stage)) {
+        const double m = stage.cells.size;
+        give = (stage.arrival == Arrival::kReduce ? m : 1) / (m - 1);
+        take = (stage.arrival == Arrival::kReduce ? 1 : m) / (m - 1);
+    }
+    const auto [it, fresh] =
+        wire_of_.try_emplace({collective, channel, src, dst, give}, wires_.size());
     if (fresh) {
         const Channel& ch = s_.collectives[collective].plan->channels[channel];
         Wire w;
@@ -205,6 +231,8 @@ std::size_t Naive::wire(std::size_t collective, std::size_t channel, RankId src,
         w.dst = dst;
         w.channel = channel;
         w.plane = ch.plane;
+        w.give = give;
+        w.take = take;
         wires_.push_back(std::move(w));
     }
     return it->second;
@@ -225,7 +253,8 @@ void Naive::expand_rank(std::size_t collective, std::size_t channel, std::uint32
             const auto [it, fresh] = connection_of_.try_emplace(key, connections_.size());
             if (fresh) {
                 Connection c;
-                c.wire = wire(collective, channel, job.group[rank], job.group[send.peer]);
+                c.wire = wire(collective, channel, job.group[rank], job.group[send.peer],
+                              ch.stages[stage]);
                 c.stage = stage;
                 c.slots = ch.slots;
                 connections_.push_back(std::move(c));
@@ -311,6 +340,10 @@ void Naive::pool_lanes(Wire& w) {
         if (routes.empty()) continue;
         q.lanes.push_back(w.lanes.size());
         w.lanes.push_back(lane_of(routes));
+        for (auto& [link, load] : w.lanes.back().loads) {
+            if (link == routes[0].links.front().index()) load *= w.give;
+            if (link == routes[0].links.back().index()) load *= w.take;
+        }
     }
     if (w.queues.empty()) w.queues.push_back(q);
     w.queues[0].lanes = q.lanes;
