@@ -142,6 +142,13 @@ TEST_CASE("without a program the columns tell the collective", "[unit][nccl-test
           Collective::kAllToAll);
 }
 
+TEST_CASE("a table without algbw is read where the program is named", "[unit][nccl-tests]") {
+    const Imported in = read(
+        "all_reduce_perf\n# nThread 1 nGpus 8\n# size count type redop root time busbw\n"
+        "1024 256 float sum -1 12.5 0.08\n");
+    CHECK(in.cases.at(0).points.at(0).time == ns(12500));
+}
+
 TEST_CASE("old columns, few columns and blank operators are read", "[unit][nccl-tests]") {
     const Imported old = read(
         "./alltoall_perf\n# nThread 1 nGpus 8\n"

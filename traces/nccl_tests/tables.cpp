@@ -321,6 +321,7 @@ class Reader {
                 reduces_ = true;
             root_ = root_ || (i + 1 == lead && whole_number(row_[i]) >= 0);
         }
+        if (layout_.group < 3) return;
         double alg = 0, bus = 0;
         const std::string& a = row_[lead + 1];
         const std::string& b = row_[lead + 2];
