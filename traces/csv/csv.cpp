@@ -9,14 +9,14 @@
 namespace weft::csv {
 namespace {
 
-using measured::complete_setup;
-using measured::fail;
-using measured::Line;
-using measured::lines_of;
-using measured::merge_points;
-using measured::Place;
-using measured::stem_of;
-using measured::trim;
+using logs::complete_setup;
+using logs::fail;
+using logs::Line;
+using logs::lines_of;
+using logs::merge_points;
+using logs::Place;
+using logs::stem_of;
+using logs::trim;
 
 enum class Column : std::uint8_t { kSize, kTime, kLow, kHigh, kBusbw, kAlgbw, kCollective, kOther };
 constexpr std::array<const char*, 7> kNames{"size",  "time",  "low",       "high",

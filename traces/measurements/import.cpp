@@ -12,8 +12,8 @@ namespace weft {
 namespace {
 
 bool is_measurements(std::string_view text) {
-    for (const measured::Line& line : measured::lines_of(text.substr(0, 64 << 10))) {
-        const std::string_view first = measured::trim(line.text);
+    for (const logs::Line& line : logs::lines_of(text.substr(0, 64 << 10))) {
+        const std::string_view first = logs::trim(line.text);
         if (first.empty() || first.front() == '#') continue;
         return first.starts_with("measurements:");
     }
@@ -31,14 +31,14 @@ Imported read_yaml(const std::string& text, const std::string& file, const Impor
 constexpr std::size_t kMaxLog = std::size_t{256} << 20;
 
 std::string read_log(const std::string& path) {
-    const measured::Place at{&path, 0};
+    const logs::Place at{&path, 0};
     std::ifstream in(path, std::ios::binary);
-    if (!in) measured::fail(at, "", "no readable file", "measured output", "nccl-tests.log");
+    if (!in) logs::fail(at, "", "no readable file", "measured output", "nccl-tests.log");
     std::string text;
     std::string block(std::size_t{1} << 20, '\0');
     while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
         text.append(block, 0, static_cast<std::size_t>(in.gcount()));
-        if (text.size() > kMaxLog) measured::fail(at, "", "a larger file", "at most 256 MiB", "");
+        if (text.size() > kMaxLog) logs::fail(at, "", "a larger file", "at most 256 MiB", "");
     }
     return text;
 }
@@ -60,9 +60,9 @@ Imported import_measurements(const std::string& text, const std::string& file,
     for (const Format& format : kFormats)
         if (format.recognises(text)) return format.read(text, file, hints);
     const std::string start = text.substr(0, text.find('\n'));
-    measured::fail({&file, 1}, "", start,
-                   "output of nccl-tests or OSU, a CSV with a column size, or Weft's measurements",
-                   "size_bytes,time_us");
+    logs::fail({&file, 1}, "", start,
+               "output of nccl-tests or OSU, a CSV with a column size, or Weft's measurements",
+               "size_bytes,time_us");
 }
 
 Imported load_import(const std::string& path, const ImportHints& hints) {

@@ -9,8 +9,8 @@
 namespace weft::nccl_tests {
 namespace {
 
-using measured::whole_number;
-using measured::words_of;
+using logs::whole_number;
+using logs::words_of;
 
 constexpr std::size_t kMaxChoices = 100'000;
 // Numbers that older versions print in place of names.

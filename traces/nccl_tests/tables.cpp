@@ -11,17 +11,17 @@
 namespace weft::nccl_tests {
 namespace {
 
-using measured::complete_setup;
-using measured::duration_at;
-using measured::fail;
-using measured::Line;
-using measured::lines_of;
-using measured::merge_points;
-using measured::Place;
-using measured::stem_of;
-using measured::trim;
-using measured::whole_number;
-using measured::words_of;
+using logs::complete_setup;
+using logs::duration_at;
+using logs::fail;
+using logs::Line;
+using logs::lines_of;
+using logs::merge_points;
+using logs::Place;
+using logs::stem_of;
+using logs::trim;
+using logs::whole_number;
+using logs::words_of;
 using Words = std::vector<std::string_view>;
 
 struct Program {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
-namespace weft::measured {
+namespace weft::logs {
 namespace {
 
 constexpr std::int64_t kMaxPs = 3'600'000'000'000'000;  // one hour
@@ -119,4 +119,4 @@ std::string stem_of(const std::string& file) {
     return id.empty() ? "log" : id;
 }
 
-}  // namespace weft::measured
+}  // namespace weft::logs

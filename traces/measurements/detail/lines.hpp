@@ -8,7 +8,7 @@
 #include "base/units.hpp"
 #include "traces/measurements/import.hpp"
 
-namespace weft::measured {
+namespace weft::logs {
 
 /// Where a reader stands; errors name it.
 struct Place {
@@ -46,4 +46,4 @@ void merge_points(MeasuredCase& c);
 /// File name without folders and ending, of characters fit for an id.
 [[nodiscard]] std::string stem_of(const std::string& file);
 
-}  // namespace weft::measured
+}  // namespace weft::logs
