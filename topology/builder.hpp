@@ -20,6 +20,11 @@ class FabricBuilder {
     }
     void assume(std::string sentence) { fabric_.assumptions_.push_back(std::move(sentence)); }
     void port_mode(PortMode mode) { fabric_.port_mode_ = mode; }
+    /// The last host added decides: hosts of one fabric are alike.
+    void host_kind(GpuGeneration generation, CpuVendor cpu) {
+        fabric_.generation_ = generation;
+        fabric_.cpu_ = cpu;
+    }
     /// Core switches pick the next hop by ingress port, not by 5-tuple (HPN24).
     void core_hash_by_ingress() { fabric_.core_hash_by_ingress_ = true; }
 

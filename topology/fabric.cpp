@@ -91,6 +91,11 @@ LinkId Fabric::find_link(std::string_view name) const {
     return LinkId::none();
 }
 
+const char* name_of(GpuGeneration g) {
+    constexpr const char* kNames[] = {"Volta", "Ampere", "Hopper", "Blackwell"};
+    return kNames[static_cast<std::size_t>(g)];
+}
+
 std::uint64_t Fabric::digest() const {
     Digest d;
     d.add(static_cast<std::int64_t>(digest_));

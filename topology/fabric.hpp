@@ -72,6 +72,11 @@ enum class PortMode : std::uint8_t {
     kDualTor,    // both ports lead into one plane through two ToRs; either reaches the peer
 };
 
+/// What a host is made of, as far as a library's own choices ask for it (facts E1).
+enum class GpuGeneration : std::uint8_t { kVolta, kAmpere, kHopper, kBlackwell };
+enum class CpuVendor : std::uint8_t { kIntel, kAmd };
+[[nodiscard]] const char* name_of(GpuGeneration g);
+
 /// A GPU and the NICs that serve it (nearest first); a NIC and its ports (egress links).
 struct Gpu {
     NodeId node;
@@ -97,6 +102,8 @@ class Fabric {
     /// What the sources do not say and this fabric assumes, one sentence each.
     [[nodiscard]] const std::vector<std::string>& assumptions() const { return assumptions_; }
     [[nodiscard]] PortMode port_mode() const { return port_mode_; }
+    [[nodiscard]] GpuGeneration generation() const { return generation_; }
+    [[nodiscard]] CpuVendor cpu() const { return cpu_; }
     /// Core switches pick the next hop by ingress port while nothing has failed (HPN24).
     [[nodiscard]] bool core_hash_by_ingress() const { return core_hash_by_ingress_; }
 
@@ -139,6 +146,8 @@ class Fabric {
     std::vector<std::pair<std::string, std::string>> parameters_;
     std::vector<std::string> assumptions_;
     PortMode port_mode_ = PortMode::kSingle;
+    GpuGeneration generation_ = GpuGeneration::kHopper;
+    CpuVendor cpu_ = CpuVendor::kIntel;
     bool core_hash_by_ingress_ = false;
     Bandwidth switch_capacity_;
     std::vector<Node> nodes_;

@@ -33,19 +33,32 @@ const std::vector<NamedHost>& host_templates() {
          {.ports = 1, .port_rate = 400_Gbps, .scale_up = 450_GBps}},
         {"dgx-b200",
          "MLE: 8 B200, 8 NICs of 400G, NVLink 900 GB/s",
-         {.ports = 1, .port_rate = 400_Gbps, .scale_up = 900_GBps}},
+         {.ports = 1,
+          .port_rate = 400_Gbps,
+          .scale_up = 900_GBps,
+          .generation = GpuGeneration::kBlackwell}},
         {"dgx-a100",
          "MLE, AZG: 8 A100, 8 NICs of 200G, PCIe Gen4, NVLink 300 GB/s, no reduction in network",
-         {.ports = 1, .pcie = 31_GBps, .scale_up = 300_GBps, .in_network = false}},
+         {.ports = 1,
+          .pcie = 31_GBps,
+          .scale_up = 300_GBps,
+          .in_network = false,
+          .generation = GpuGeneration::kAmpere,
+          .cpu = CpuVendor::kAmd}},
         {"p5",
          "MLE, UCCL: 8 H100, 32 EFA of 100G, four a GPU, NVLink 450 GB/s",
-         {.ports = 4, .port_rate = 100_Gbps, .scale_up = 450_GBps}},
+         {.ports = 4, .port_rate = 100_Gbps, .scale_up = 450_GBps, .cpu = CpuVendor::kAmd}},
         {"p5en",
          "MLE, UCCL: 8 H200, 16 EFA of 200G, two a GPU, NVLink 450 GB/s",
          {.ports = 2, .port_rate = 200_Gbps, .scale_up = 450_GBps}},
         {"gb200-tray",
          "MLE: 4 B200 and 4 NICs of 400G, NVLink 900 GB/s; 18 trays a domain",
-         {.gpus = 4, .nics = 4, .ports = 1, .port_rate = 400_Gbps, .scale_up = 900_GBps}},
+         {.gpus = 4,
+          .nics = 4,
+          .ports = 1,
+          .port_rate = 400_Gbps,
+          .scale_up = 900_GBps,
+          .generation = GpuGeneration::kBlackwell}},
     };
     return rows;
 }
@@ -59,6 +72,7 @@ std::vector<std::string> host_template_names() {
 std::vector<NodeId> add_host(FabricBuilder& b, const HostTemplate& t, const HostPlace& place) {
     WEFT_CHECK(t.gpus > 0 && (t.nics == 0 || t.nics % t.gpus == 0 || t.gpus % t.nics == 0),
                "{} NICs for {} GPUs", t.nics, t.gpus);
+    b.host_kind(t.generation, t.cpu);
     std::vector<NodeId> gpus;
     std::vector<NodeId> nics;
     std::vector<GpuId> gpu_ids;

@@ -9,7 +9,9 @@
 // 200G, PCIe Gen5 x16), SimAI (360 GB/s, 25 ns NVSwitch hop, 0.5 us NIC and switch links), MLE
 // (PCIe Gen4 x16 31, Gen5 x16 63 GB/s; NVLink of A100 300, H100 and H200 450, B200 900 GB/s per
 // direction; p5 32 x 100G, p5en 16 x 200G). NVSwitch reduces in network from its third generation
-// (NVLink 4) on: H800, H100, H200, B200, not A100.
+// (NVLink 4) on: H800, H100, H200, B200, not A100. CPU vendors are those of the vendors' data
+// sheets (DGX A100 and p5: AMD; DGX H100 on and p5en: Intel); a Grace CPU counts as Intel, whose
+// figures NCCL gives it. HPN24 does not name its CPU.
 #include <string>
 #include <vector>
 
@@ -31,6 +33,8 @@ struct HostTemplate {
     Bandwidth scale_up = 200_GBps;          // per GPU and direction
     SimDuration scale_up_latency = ns(25);  // one link; GPU to GPU is two
     bool in_network = true;                 // the scale-up switch reduces and multicasts
+    GpuGeneration generation = GpuGeneration::kHopper;
+    CpuVendor cpu = CpuVendor::kIntel;
 };
 
 /// A template that a fabric file may name.

@@ -83,3 +83,14 @@ TEST_CASE("host templates carry the published rates of their machines", "[unit]"
             CHECK(n.in_network == (row.in_network && n.kind == NodeKind::kScaleUpSwitch));
     }
 }
+
+TEST_CASE("a fabric knows the generation of its GPUs and the CPU beside them", "[unit]") {
+    for (const NamedHost& row : host_templates()) {
+        INFO(row.name);
+        const Fabric f = one_host(row.host, 1);
+        CHECK(f.generation() == row.host.generation);
+        CHECK(f.cpu() == row.host.cpu);
+        CHECK((f.generation() == GpuGeneration::kAmpere) == (row.name == "dgx-a100"));
+    }
+    CHECK(std::string(name_of(GpuGeneration::kBlackwell)) == "Blackwell");
+}
