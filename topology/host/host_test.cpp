@@ -28,7 +28,7 @@ TEST_CASE("every host template gives each GPU its share of the NICs", "[unit]") 
         REQUIRE(f.gpus().size() == static_cast<std::size_t>(t.gpus));
         REQUIRE(f.nics().size() == static_cast<std::size_t>(t.nics));
         for (const Gpu& g : f.gpus()) {
-            CHECK(g.nics.size() == static_cast<std::size_t>(t.nics / t.gpus));
+            CHECK(g.nics.size() == static_cast<std::size_t>(std::max(t.nics / t.gpus, 1)));
             CHECK(f.node(g.node).rail == f.nic(g.nics.front()).rail);
         }
     }
@@ -90,7 +90,8 @@ TEST_CASE("a fabric knows the generation of its GPUs and the CPU beside them", "
         const Fabric f = one_host(row.host, 1);
         CHECK(f.generation() == row.host.generation);
         CHECK(f.cpu() == row.host.cpu);
-        CHECK((f.generation() == GpuGeneration::kAmpere) == (row.name == "dgx-a100"));
+        CHECK((f.generation() == GpuGeneration::kAmpere) ==
+              (row.name == "dgx-a100" || row.name == "p4de"));
     }
     CHECK(std::string(name_of(GpuGeneration::kBlackwell)) == "Blackwell");
 }
