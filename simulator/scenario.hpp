@@ -32,7 +32,10 @@ struct Library {
     Bonding bonding = Bonding::kInTurn;    // how QPs fall on the ports of a NIC (nccl-static)
     std::uint32_t qps_per_connection = 0;  // 0: the library's own default
     std::uint32_t channels = 0;            // 0: the algorithm's own default
-    std::string algorithm;                 // empty: the library's own choice by collective
+    /// Bytes for another rail cross to it over NVLink in their own host (NCCL since 2.12); rings
+    /// then walk all hosts the same way.
+    bool pxn = false;
+    std::string algorithm;  // empty: the library's own choice by collective
 };
 
 /// A change of a link's state at a time: rate 0 is down.

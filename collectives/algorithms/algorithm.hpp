@@ -14,12 +14,17 @@
 
 namespace weft {
 
+/// How a ring of several hosts walks them: every other one backwards, so that edges between hosts
+/// stay on a rail; or all the same way, as NCCL's do, which cross to the next rail at each host.
+enum class RingWalk : std::uint8_t { kAlternating, kSameWay };
+
 struct AlgorithmParams {
     std::uint32_t channels = 0;  // 0: the algorithm's own default
     std::uint32_t root = 0;      // broadcast, send/recv
     std::uint32_t slots = 8;
     Bytes slice{512 * 1024};
     std::uint32_t loops = 4;  // hierarchical: slice loops when the size allows
+    RingWalk ring_walk = RingWalk::kAlternating;
 };
 
 using BuildPlan = PlanTemplate (*)(const GroupShape& shape, const AlgorithmParams& params);

@@ -131,6 +131,19 @@ TEST_CASE("a ring leaves a host on the rail on which it enters the next", "[unit
         }
 }
 
+TEST_CASE("a ring that walks hosts the same way crosses rails at each", "[unit]") {
+    for (const std::size_t k : {2u, 5u})
+        for (std::uint32_t c = 0; c < 8; ++c) {
+            const Partition p = algorithms::ring_order(hosts_of(k, 8), c, RingWalk::kSameWay);
+            for (std::uint32_t i = 0; i < p.size; ++i) {
+                const std::uint32_t from = p.rank_at(0, i);
+                const std::uint32_t to = p.rank_at(0, (i + 1) % p.size);
+                CHECK(to % 8 == (from + 1) % 8);
+                CHECK((from / 8 != to / 8) == (to % 8 == c));
+            }
+        }
+}
+
 TEST_CASE("a leaf of one of the two trees is inner in the other", "[unit]") {
     Tree t;
     t.in_order = true;

@@ -2,7 +2,7 @@
 
 namespace weft::algorithms {
 
-Partition ring_order(const GroupShape& shape, std::uint32_t channel) {
+Partition ring_order(const GroupShape& shape, std::uint32_t channel, RingWalk walk) {
     Partition p;
     p.size = static_cast<std::uint32_t>(shape.n);
     const auto g = static_cast<std::uint32_t>(shape.per_host);
@@ -11,8 +11,9 @@ Partition ring_order(const GroupShape& shape, std::uint32_t channel) {
     p.where.resize(p.size);
     for (std::uint32_t host = 0; host < shape.hosts; ++host)
         for (std::uint32_t i = 0; i < g; ++i) {
-            const std::uint32_t local =
-                host % 2 == 0 ? (channel + i) % g : (channel % g + 2 * g - 1 - i) % g;
+            const std::uint32_t local = host % 2 == 0 || walk == RingWalk::kSameWay
+                                            ? (channel + i) % g
+                                            : (channel % g + 2 * g - 1 - i) % g;
             const std::uint32_t rank = host * g + local;
             p.where[rank] = static_cast<std::uint32_t>(p.order.size());
             p.order.push_back(rank);

@@ -30,7 +30,10 @@ const PlannedCollective& Planner::plan(Collective kind, const std::string& algor
     std::unique_ptr<PlannedCollective>& slot = made_[key];
     if (slot) return *slot;
     slot = std::make_unique<PlannedCollective>();
-    slot->plan = build_plan(kind, algorithm, shape, {.channels = library_.channels});
+    slot->plan =
+        build_plan(kind, algorithm, shape,
+                   {.channels = library_.channels,
+                    .ring_walk = library_.pxn ? RingWalk::kSameWay : RingWalk::kAlternating});
     slot->key = hash_text(key);
     return *slot;
 }

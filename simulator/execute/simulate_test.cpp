@@ -100,6 +100,30 @@ void check_symmetry(Scenario s) {
     CHECK(to_json(simulate(s)) == quotient);
 }
 
+/// What each link of a kind carries away from the GPUs, on the average.
+std::int64_t mean_carried(const Result& r, const char* kind) {
+    for (const LinkGroupUse& g : r.link_groups)
+        if (g.kind == kind && g.up) return g.carried.count() / g.links;
+    return 0;
+}
+
+TEST_CASE("with PXN a ring over hosts loads NVLink like one host's ring", "[unit]") {
+    const Fabric two = make_fabric_from_text("hosts:hosts=2,template=dgx-h100");
+    const Workload w = single(Collective::kAllGather, 16_MiB, 16);
+    Scenario s = scenario(two, w);
+    s.endpoint = EndpointModel::kIdeal;
+    s.library.algorithm = "ring";
+    // 15 of 16 parts pass each GPU; without relays one hop of eight is a NIC's alone.
+    s.library.pxn = false;
+    CHECK(mean_carried(simulate(s), "scale-up") == 15 * 7 * (1 << 17));
+    s.library.pxn = true;
+    const Result r = simulate(s);
+    CHECK(mean_carried(r, "scale-up") == 15 * (1 << 20));
+    // The rail of a channel stays its own: NICs carry no more than before.
+    CHECK(mean_carried(r, "access") == 15 * (1 << 17));
+    check_symmetry(s);
+}
+
 TEST_CASE("a pipelined step has the same bytes of result without symmetry", "[property]") {
     const Fabric small = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=3");
     const Step step(32, 4, 4);  // stages straddle the segments

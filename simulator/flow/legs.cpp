@@ -33,12 +33,14 @@ LegId Legs::add(std::span<const LegPart> parts) {
 void EdgeLanes::clear() {
     first.assign(1, 0);
     legs.clear();
+    before.clear();
     capacity.clear();
     latency = {};
     scale_up = false;
 }
 
 void EdgeLanes::end_lane(std::int64_t lane_capacity) {
+    legs.insert(legs.end(), before.begin(), before.end());
     first.push_back(static_cast<std::uint32_t>(legs.size()));
     capacity.push_back(lane_capacity);
 }
@@ -51,7 +53,8 @@ LaneMaker::LaneMaker(const Fabric& fabric, const Health& health, const Library& 
       legs_(&legs),
       seed_(hash.seed),
       qps_(library.qps_per_connection),
-      pooled_(library.name != "nccl-static") {
+      pooled_(library.name != "nccl-static"),
+      pxn_(library.pxn) {
     if (!pooled_ && qps_ == 0) qps_ = kStaticQps;
 }
 
@@ -72,8 +75,30 @@ void LaneMaker::edge(const Placement& placement, RankId src, RankId dst, std::in
     const Edge e = router_.edge(placement.gpu(src), placement.gpu(dst), rail);
     if (e.scale_up()) return scale_up(e, out);
     if (!e.src_nic.valid() || !e.dst_nic.valid()) return;
-    if (pooled_) return spread(e, out);
-    hashed(e, src, dst, channel, out);
+    const GpuId via = pxn_ ? relay(e) : e.src;
+    const Edge last = via == e.src ? e : router_.edge(via, e.dst, rail);
+    if (via != e.src) cross(router_.edge(e.src, via), out);
+    if (pooled_) return spread(last, out);
+    hashed(last, src, dst, channel, out);
+}
+
+GpuId LaneMaker::relay(const Edge& e) const {
+    if (fabric_->nic(e.src_nic).rail == fabric_->nic(e.dst_nic).rail) return e.src;
+    const Gpu& src = fabric_->gpu(e.src);
+    const std::int64_t index = std::int64_t{e.src.value()} - src.local + fabric_->gpu(e.dst).local;
+    if (index < 0 || index >= static_cast<std::int64_t>(fabric_->gpus().size())) return e.src;
+    const GpuId via{static_cast<std::uint32_t>(index)};
+    const bool fits = fabric_->gpu(via).host == src.host &&
+                      fabric_->gpu(via).local == fabric_->gpu(e.dst).local &&
+                      router_.edge(e.src, via).scale_up();
+    return fits ? via : e.src;
+}
+
+void LaneMaker::cross(const Edge& e, EdgeLanes& out) {
+    const std::vector<Route> routes = router_.disjoint_paths(e, 0, 1, seed_);
+    if (routes.empty()) return;
+    for (const LinkId& l : routes.front().links) out.before.push_back({series({&l, 1}), kOne});
+    out.latency = latency(*fabric_, routes.front());
 }
 
 void LaneMaker::scale_up(const Edge& e, EdgeLanes& out) {
@@ -187,6 +212,7 @@ void LaneMaker::spread(const Edge& e, EdgeLanes& out) {
         }
         return;
     }
+    const SimDuration to_relay = out.latency;
     for (std::size_t p = 0; p < src.out.size(); ++p) {
         if (!health_->up(fabric_->nic(e.src_nic).ports[p])) continue;
         const Trunk& t = trunk(e, p);
@@ -196,19 +222,20 @@ void LaneMaker::spread(const Edge& e, EdgeLanes& out) {
             if (w.leg != kNoLeg) out.legs.push_back({w.leg, w.weight});
             out.legs.push_back({dst.in[w.in_port], w.weight});
         }
-        out.latency = std::max(out.latency, t.latency);
+        out.latency = std::max(out.latency, to_relay + t.latency);
         out.end_lane(t.capacity);
     }
 }
 
 void LaneMaker::hashed(const Edge& e, RankId src, RankId dst, std::size_t channel, EdgeLanes& out) {
     RandomStream ports(seed_, mix64(src.value(), dst.value()), fmt::format("udp-port-{}", channel));
+    const SimDuration to_relay = out.latency;
     for (std::uint32_t q = 0; q < qps_; ++q) {
         const auto port = static_cast<std::uint16_t>(kFirstUdpPort + ports.below(kUdpPorts));
         const std::optional<Route> r = router_.ecmp(e, port, q % router_.ports(e));
         if (!r) continue;
         for (const LinkId& l : r->links) out.legs.push_back({series({&l, 1}), kOne});
-        out.latency = std::max(out.latency, latency(*fabric_, *r));
+        out.latency = std::max(out.latency, to_relay + latency(*fabric_, *r));
         out.end_lane(bottleneck(*fabric_, *r, health_).bits_per_second());
     }
 }

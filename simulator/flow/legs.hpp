@@ -6,7 +6,8 @@
 // between two ToRs, the way in. So a lane is about three legs, whatever the number of paths it
 // spreads over. `weft`: a lane per NIC port, spread over disjoint paths in proportion to their
 // bottlenecks; `nccl-static`: a lane per QP, on the path its 5-tuple hashes to. Leaves out: load (a
-// path never depends on traffic), PXN. Sources: HPN24 (facts A1: one connection per disjoint path,
+// path never depends on traffic). With PXN an edge to another rail goes over NVLink to the GPU of
+// that rail first; all its lanes do. Sources: HPN24 (facts A1: one connection per disjoint path,
 // least outstanding bytes), NCCL (facts A2b: QPs with a static split).
 #include <cstdint>
 #include <map>
@@ -51,6 +52,7 @@ struct LegLoad {
 struct EdgeLanes {
     std::vector<std::uint32_t> first{0};  // lane -> legs
     std::vector<LegLoad> legs;
+    std::vector<LegLoad> before;         // of every lane to come: the way to a relay
     std::vector<std::int64_t> capacity;  // of a lane, bit/s: what shares are in proportion to
     SimDuration latency;                 // of the slowest lane
     bool scale_up = false;
@@ -105,6 +107,10 @@ class LaneMaker {
 
   private:
     void scale_up(const Edge& e, EdgeLanes& out);
+    /// The GPU of the source's host that shares the destination's rail; the source without one.
+    [[nodiscard]] GpuId relay(const Edge& e) const;
+    /// Puts the way to the relay before every lane to come.
+    void cross(const Edge& e, EdgeLanes& out);
     void spread(const Edge& e, EdgeLanes& out);
     void hashed(const Edge& e, RankId src, RankId dst, std::size_t channel, EdgeLanes& out);
     [[nodiscard]] const End& end(GpuId gpu, NicId nic);
@@ -120,6 +126,7 @@ class LaneMaker {
     std::uint64_t seed_;
     std::uint32_t qps_;  // 0: every disjoint path
     bool pooled_;
+    bool pxn_;
     // Looked up by key only, never walked.
     std::map<std::vector<LinkId>, LegId> series_;
     std::map<std::vector<std::int64_t>, std::uint32_t> attachments_;

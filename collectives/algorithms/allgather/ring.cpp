@@ -12,7 +12,7 @@ PlanTemplate ring_allgather(const GroupShape& shape, const AlgorithmParams& para
     blocks.by_rank = true;
     for (std::uint32_t c = 0; c < p.channels.size(); ++c) {
         Stage s;
-        s.cells = ring_order(shape, c);
+        s.cells = ring_order(shape, c, params.ring_walk);
         s.pattern = Ring{.first = 0, .direction = +1, .steps = n - 1, .chunks = blocks};
         p.channels[c].stages = {s};
     }

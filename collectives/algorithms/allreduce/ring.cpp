@@ -10,7 +10,7 @@ PlanTemplate ring_allreduce(const GroupShape& shape, const AlgorithmParams& para
                            ring_channels(shape, params), n);
     for (std::uint32_t c = 0; c < p.channels.size(); ++c) {
         Stage reduce;
-        reduce.cells = ring_order(shape, c);
+        reduce.cells = ring_order(shape, c, params.ring_walk);
         reduce.arrival = Arrival::kReduce;
         reduce.pattern = Ring{.first = 0, .direction = +1, .steps = n - 1, .chunks = {}};
         Stage gather = reduce;

@@ -13,7 +13,7 @@ PlanTemplate ring_reducescatter(const GroupShape& shape, const AlgorithmParams& 
     blocks.by_rank = true;
     for (std::uint32_t c = 0; c < p.channels.size(); ++c) {
         Stage s;
-        s.cells = ring_order(shape, c);
+        s.cells = ring_order(shape, c, params.ring_walk);
         s.arrival = Arrival::kReduce;
         s.pattern = Ring{.first = -1, .direction = +1, .steps = n - 1, .chunks = blocks};
         p.channels[c].stages = {s};
