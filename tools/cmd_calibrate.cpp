@@ -3,24 +3,35 @@
 #include <fstream>
 #include <memory>
 
+#include "collectives/algorithms/algorithm.hpp"
 #include "simulator/calibrate/fit.hpp"
 #include "tools/commands.hpp"
 #include "tools/flags.hpp"
+#include "traces/measurements/import.hpp"
 
 namespace weft::tools {
 namespace {
 
 constexpr const char* kHelp = R"(Fit a machine's endpoint figures to measured curves.
 
-  weft calibrate curves.yaml --as mycluster            writes mycluster.yaml
+  weft calibrate all_reduce.log --host dgx-h100 --hosts 2 --as mycluster      writes mycluster.yaml
+  weft calibrate curves.yaml --as mycluster
   weft calibrate --published h100 --as h100            published curves marked `fit`
   weft sim allreduce --size 1GiB --gpus 16 --fabric hosts --machine mycluster.yaml
 
-Prints each figure with its range (5 to 95 %), the sizes that determined it, each curve's error,
-and rows that stand apart from their neighbours.)";
+FILES are nccl-tests output (with or without NCCL_DEBUG=INFO lines), OSU output, CSV, or curves in
+Weft's YAML (traces/measurements/README.md). Prints each figure with its range (5 to 95 %), the
+sizes that determined it, each curve's error, and rows that stand apart from their neighbours.)";
 
 struct Options {
     std::vector<std::string> files;
+    std::string collective;
+    std::string host = "dgx-h100";
+    std::uint32_t hosts = 0;
+    std::uint32_t gpus_per_host = 0;
+    std::string library = "nccl-2.30";
+    std::string algorithm;
+    bool no_nvls = false;
     std::string published;
     std::string as = "machine";
     std::string title;
@@ -72,6 +83,40 @@ void print_curves(const Fit& fit, const std::vector<const MeasuredCase*>& cases,
     }
 }
 
+/// What the log does not say of its setup, from the flags.
+void complete(MeasuredCase& c, const NcclFacts& facts, const Options& o) {
+    if (c.machine.empty()) c.machine = o.as;
+    if (c.host.empty()) c.host = o.host;
+    if (c.library.empty()) c.library = facts.version.empty() ? o.library : "nccl-" + facts.version;
+    if (c.algorithm.empty()) c.algorithm = o.algorithm;
+    c.nvls = !o.no_nvls && c.algorithm.empty();
+    if (c.hosts > 1 && (c.network.empty() || c.network == "none")) c.network = "one-switch";
+    if (c.hosts > 0 && c.gpus_per_host > 0) return;
+    throw ConfigError({.file = c.file,
+                       .line = c.line,
+                       .key = c.id,
+                       .found = "a log that does not say how many hosts and GPUs ran it",
+                       .expected = "--hosts and --gpus-per-host",
+                       .example = "--hosts 2 --gpus-per-host 8"});
+}
+
+void read_file(const std::string& path, const Options& o, Measurements& all) {
+    ImportHints hints;
+    if (!o.collective.empty()) hints.collective = parse_collective(o.collective);
+    hints.hosts = o.hosts;
+    hints.gpus_per_host = o.gpus_per_host;
+    Imported in = load_import(path, hints);
+    fmt::print("{}: {}, {} curve{}", path, in.format, in.cases.size(),
+               in.cases.size() == 1 ? "" : "s");
+    if (!in.nccl.version.empty()) fmt::print(", NCCL {}", in.nccl.version);
+    fmt::print("\n");
+    for (const std::string& note : in.notes) fmt::print("  {}\n", note);
+    for (MeasuredCase& c : in.cases) {
+        if (in.format != "measurements") complete(c, in.nccl, o);
+        all.cases.push_back(std::move(c));
+    }
+}
+
 int run_calibrate(const Options& o) {
     Measurements all;
     if (!o.published.empty()) {
@@ -79,10 +124,7 @@ int run_calibrate(const Options& o) {
         for (MeasuredCase& c : published.cases)
             if (c.machine == o.published && c.use == Use::kFit) all.cases.push_back(std::move(c));
     }
-    for (const std::string& file : o.files) {
-        Measurements more = load_measurements(file);
-        for (MeasuredCase& c : more.cases) all.cases.push_back(std::move(c));
-    }
+    for (const std::string& file : o.files) read_file(file, o, all);
     std::vector<const MeasuredCase*> cases;
     for (const MeasuredCase& c : all.cases) cases.push_back(&c);
     if (cases.empty())
@@ -121,6 +163,16 @@ void add_calibrate(CLI::App& app, std::function<int()>& run) {
     CLI::App* sub = app.add_subcommand("calibrate", kHelp);
     sub->add_option("files", o->files, "measured curves");
     sub->add_option("--published", o->published, "published curves of this machine, fit part");
+    sub->add_option("--collective", o->collective, "what was measured, where the log is silent");
+    sub->add_option("--host", o->host, "host template of the logs")->capture_default_str();
+    sub->add_option("--hosts", o->hosts, "hosts of the logs, where they are silent")
+        ->check(in_range(1, 1024));
+    sub->add_option("--gpus-per-host", o->gpus_per_host, "GPUs of each host, likewise")
+        ->check(in_range(1, 64));
+    sub->add_option("--library", o->library, "library of the logs, likewise")
+        ->capture_default_str();
+    sub->add_option("--algorithm", o->algorithm, "algorithm that was forced, if one was");
+    sub->add_flag("--no-nvls", o->no_nvls, "NVLS was off");
     sub->add_option("--as", o->as, "name of the profile")->capture_default_str();
     sub->add_option("--title", o->title, "one line about the machine");
     sub->add_option("--also", o->also, "machines that the profile stands for besides")

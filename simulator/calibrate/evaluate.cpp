@@ -80,9 +80,10 @@ Fabric fabric_of(const MeasuredSetup& setup) {
         return make_fabric("dcn+",
                            {{"pods", std::to_string((setup.hosts + kDcnHosts - 1) / kDcnHosts)}});
     KeyValues given{{"hosts", std::to_string(setup.hosts)}, {"template", setup.host}};
-    if (setup.network.starts_with("nvlink"))
-        given.emplace_back("hosts_per_domain",
-                           std::to_string(std::min(setup.hosts, kTraysOfARack)));
+    if (setup.network.starts_with("nvlink")) {  // racks filled alike
+        const std::uint32_t racks = (setup.hosts + kTraysOfARack - 1) / kTraysOfARack;
+        given.emplace_back("hosts_per_domain", std::to_string((setup.hosts + racks - 1) / racks));
+    }
     return make_fabric("hosts", given);
 }
 
@@ -90,6 +91,7 @@ Library library_of(const MeasuredSetup& setup) {
     Library l;
     l.name = "nccl-static";
     l.algorithm = setup.algorithm;
+    l.pxn = true;
     return l;
 }
 

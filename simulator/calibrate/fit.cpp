@@ -22,27 +22,14 @@ constexpr double kApartScales = 4.0;
 using Row = std::vector<double>;
 using Matrix = std::vector<Row>;
 
-/// How far from NCCL's constant a figure is believable before anything is measured.
+/// How far from NCCL's constant a figure is believable before anything is measured: times by a
+/// factor of three, what has no constant and rates by so much.
 double prior_width(Cost c) {
-    const double us_ = 1e6;
     switch (c) {
-        case Cost::kLaunchLl:
-        case Cost::kLaunchLl128:
-        case Cost::kLaunchSimple:
-        case Cost::kLaunchInNetwork:
-            return 20 * us_;
-        case Cost::kScaleUpStepLl:
-        case Cost::kScaleUpStepLl128:
-            return 2 * us_;
-        case Cost::kScaleUpStepSimple:
-        case Cost::kNetworkStepLl:
         case Cost::kMessageScaleUp:
-            return 4 * us_;
-        case Cost::kNetworkStepLl128:
+            return 4e6;
         case Cost::kMessageNetwork:
-            return 6 * us_;
-        case Cost::kNetworkStepSimple:
-            return 12 * us_;
+            return 6e6;
         case Cost::kScaleUpRate:
         case Cost::kInNetworkRate:
             return 120;
@@ -56,8 +43,29 @@ double prior_width(Cost c) {
         case Cost::kLlMostTwoHosts:
         case Cost::kLlMostMoreHosts:
             return 0;  // not fitted: three figures of one generation, published
+        default:
+            return static_cast<double>(nccl_tuning_profile()[c]);
     }
-    return 0;
+}
+
+bool by_factor(Cost c) {
+    return cost_table()[static_cast<std::size_t>(c)].unit == CostUnit::kTime &&
+           nccl_tuning_profile()[c] > 0;
+}
+
+/// The figure at u widths from the constant. By a factor: 1 + 2 u above, 1 / (1 - 2 u) below.
+double figure_at(Cost c, double u) {
+    const double middle = static_cast<double>(nccl_tuning_profile()[c]);
+    if (by_factor(c)) return u >= 0 ? middle * (1 + 2 * u) : middle / (1 - 2 * u);
+    return middle + u * prior_width(c);
+}
+
+/// The other way.
+double widths_at(Cost c, double value) {
+    const double middle = static_cast<double>(nccl_tuning_profile()[c]);
+    if (by_factor(c))
+        return (value >= middle ? value / middle - 1 : 1 - middle / std::max(value, 1.0)) / 2;
+    return (value - middle) / prior_width(c);
 }
 
 /// Solves a x = b for a symmetric positive definite a; false when it is not.
@@ -136,10 +144,9 @@ class Fitter {
         MachineProfile p = start_;
         for (std::size_t j = 0; j < free_.size(); ++j) {
             const CostInfo& info = cost_table()[static_cast<std::size_t>(free_[j])];
-            const double x = static_cast<double>(nccl_tuning_profile()[free_[j]]) +
-                             at[j] * prior_width(free_[j]);
             const double held =
-                std::clamp(x, static_cast<double>(info.least), static_cast<double>(info.most));
+                std::clamp(figure_at(free_[j], at[j]), static_cast<double>(info.least),
+                           static_cast<double>(info.most));
             p.at(free_[j]).value = static_cast<std::int64_t>(held + 0.5);
         }
         return p;
@@ -214,10 +221,8 @@ class Fitter {
     /// Inside what can be believed at all.
     [[nodiscard]] double held(std::size_t j, double u) const {
         const CostInfo& info = cost_table()[static_cast<std::size_t>(free_[j])];
-        const double middle = static_cast<double>(nccl_tuning_profile()[free_[j]]);
-        const double width = prior_width(free_[j]);
-        return std::clamp(u, (static_cast<double>(info.least) - middle) / width,
-                          (static_cast<double>(info.most) - middle) / width);
+        return std::clamp(u, widths_at(free_[j], static_cast<double>(info.least)),
+                          widths_at(free_[j], static_cast<double>(info.most)));
     }
 
     Fit finish(const Row& at, const Row& errors, int rounds) {
@@ -235,21 +240,24 @@ class Fitter {
             unit[j] = 1;
             Row column;
             const double sd = solve(a, unit, column) ? std::sqrt(column[j]) : 1.0;
-            fit.costs.push_back(describe(fit.profile, j, sd, std::min(sd * widen, 1.0), errors));
+            fit.costs.push_back(
+                describe(fit.profile, j, at[j], sd, std::min(sd * widen, 1.0), errors));
         }
         describe_points(fit, errors);
         return fit;
     }
 
     /// Range and origin of one figure; what the data do not determine goes back to the constant.
-    FittedCost describe(MachineProfile& profile, std::size_t j, double sd, double wide,
+    FittedCost describe(MachineProfile& profile, std::size_t j, double u, double sd, double wide,
                         const Row& errors) const {
         FittedCost f{.cost = free_[j], .determined = sd <= 0.5, .least_size = {}, .most_size = {}};
         const CostInfo& info = cost_table()[static_cast<std::size_t>(free_[j])];
         Estimate& e = profile.at(free_[j]);
-        const auto half = static_cast<std::int64_t>(kNinety * wide * prior_width(free_[j]) + 0.5);
-        e.low = std::max(info.least, e.value - half);
-        e.high = std::min(info.most, e.value + half);
+        const auto end = [&](double v) {
+            return static_cast<std::int64_t>(figure_at(free_[j], v) + 0.5);
+        };
+        e.low = std::min(std::max(info.least, end(u - kNinety * wide)), e.value);
+        e.high = std::max(std::min(info.most, end(u + kNinety * wide)), e.value);
         if (!f.determined) {
             e.from = "hardly determined by these data; NCCL's constant is " +
                      cost_text(free_[j], nccl_tuning_profile()[free_[j]]);

@@ -3,13 +3,13 @@
 //
 // Models: each point's error is e = (t - m) / sqrt(t m), t simulated and m measured, so that half
 // and double weigh alike; the figures x minimise sum of w (e / sigma)^2 + sum of ((x - x0) / s)^2,
-// where x0 is NCCL's constant and s how far from it is believable: what the data do not determine
-// stays there, and is named. sigma is 5 % (runs of nccl-tests repeat to a few per cent, and small
-// times are printed with two digits). w lets single wrong rows pull little (Huber). Levenberg and
-// Marquardt's method with differences for derivatives. A figure's range is 1.645 standard
-// deviations of the linear model around the answer, widened where the fit is worse than sigma.
-// Leaves out: errors that all points share (a wrong clock), and ranges that are not symmetric.
-// Deterministic: + - * / sqrt only.
+// where x0 is NCCL's constant and s how far from it is believable (times: by a factor of three):
+// what the data do not determine stays there, and is named. sigma is 5 % (runs of nccl-tests repeat
+// to a few per cent, and small times are printed with two digits). w lets single wrong rows pull
+// little (Huber). Levenberg and Marquardt's method with differences for derivatives. A figure's
+// range is 1.645 standard deviations of the linear model around the answer, widened where the fit
+// is worse than sigma. Leaves out: errors that all points share (a wrong clock). Deterministic: + -
+// * / sqrt only.
 #include <functional>
 #include <string>
 #include <vector>

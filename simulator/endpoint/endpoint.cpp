@@ -8,6 +8,13 @@ namespace weft {
 namespace {
 
 constexpr Int128 kPsPerSecond = 1'000'000'000'000;
+constexpr std::int64_t kInNetworkChunk = 128 * 1024;  // of a channel and member (facts E1)
+
+/// Where the scale-up switch reduces.
+struct InNetworkCosts {
+    SimDuration launch;
+    std::int64_t fill_per_mille;
+};
 
 /// One protocol of the tuning model with a machine's figures.
 struct ProtocolCosts {
@@ -19,12 +26,14 @@ struct ProtocolCosts {
     /// The most bus bandwidth of a group on one host, two, and more; 0: what the links carry.
     std::array<std::int64_t, 3> most_bytes_per_s;
     flow::StepCosts messages;  // each message of a direct exchange
+    InNetworkCosts in_network;
 };
 
 // LL sends 4 B of flag per 4 B of data; LL128 8 B per 120 (tuning.cc reckons with .92 of the rate
 // for 120/128 = .9375).
 std::array<ProtocolCosts, 3> protocols_of(const MachineProfile& m) {
     const flow::StepCosts messages{m.time(Cost::kMessageScaleUp), m.time(Cost::kMessageNetwork)};
+    const InNetworkCosts in_network{m.time(Cost::kLaunchInNetwork), m[Cost::kInNetworkFill]};
     return {{
         {"LL",
          WireProtocol::kLl,
@@ -32,25 +41,28 @@ std::array<ProtocolCosts, 3> protocols_of(const MachineProfile& m) {
          {m.time(Cost::kScaleUpStepLl), m.time(Cost::kNetworkStepLl)},
          2000,
          {m[Cost::kLlMostOneHost], m[Cost::kLlMostTwoHosts], m[Cost::kLlMostMoreHosts]},
-         messages},
+         messages,
+         in_network},
         {"LL128",
          WireProtocol::kLl128,
          m.time(Cost::kLaunchLl128),
          {m.time(Cost::kScaleUpStepLl128), m.time(Cost::kNetworkStepLl128)},
          1067,
          {},
-         messages},
+         messages,
+         in_network},
         {"Simple",
          WireProtocol::kSimple,
          m.time(Cost::kLaunchSimple),
          {m.time(Cost::kScaleUpStepSimple), m.time(Cost::kNetworkStepSimple)},
          1000,
          {},
-         messages},
+         messages,
+         in_network},
     }};
 }
 
-constexpr ProtocolCosts kIdeal{"ideal", WireProtocol::kSimple, {}, {}, 1000, {}, {}};
+constexpr ProtocolCosts kIdeal{"ideal", WireProtocol::kSimple, {}, {}, 1000, {}, {}, {}};
 
 /// Bytes that each rank sends, as bus bandwidth counts them (facts E3).
 Int128 bus_bytes(Collective kind, Bytes size, std::size_t ranks) {
@@ -85,13 +97,22 @@ EndpointPrice price_of(const ProtocolCosts& p, std::int64_t overhead_per_mille,
                ((Int128{1} << 30) * 1000);
     };
     const flow::EpochTraffic& e0 = t.epochs()[lane_epoch];
+    const bool switched = e0.switched_cells > 0;
+    const SimDuration launch = switched ? p.in_network.launch : p.launch;
+    const SimDuration messages = switched ? SimDuration{}
+                                          : p.messages.scale_up * e0.messages_scale_up +
+                                                p.messages.network * e0.messages_network;
+    // The first chunk of every channel and member passes the switch before the last one starts.
+    const Int128 first = std::min<Int128>(
+        size.count(), Int128{kInNetworkChunk} * t.plan().channels.size() * t.members().size() /
+                          std::max<std::size_t>(t.hosts(), 1));
+    const Int128 begin = switched ? flow_of(first) * p.in_network.fill_per_mille / 1000 : 0;
     EndpointPrice e{.protocol = p.name,
                     .overhead_per_mille = overhead_per_mille,
-                    .launch = p.launch,
+                    .launch = launch,
                     .steps = p.steps,
-                    .before = p.launch + m.before + p.messages.scale_up * e0.messages_scale_up +
-                              p.messages.network * e0.messages_network,
-                    .after = m.after,
+                    .before = launch + m.before + messages,
+                    .after = m.after + duration(begin),
                     .total = {}};
     const Int128 flow = flow_of(size.count());
     if (const std::int64_t most = p.most_bytes_per_s[std::min<std::size_t>(t.hosts(), 3) - 1]) {
@@ -115,6 +136,8 @@ EndpointPrice endpoint_price(const Scenario& s, const flow::Traffic& traffic, By
                              std::size_t lane_epoch, std::optional<WireProtocol> forced) {
     if (s.endpoint == EndpointModel::kIdeal)
         return price_of(kIdeal, kIdeal.overhead_per_mille, traffic, size, lane_epoch);
+    // Switches reduce what comes by Simple.
+    if (traffic.epochs()[lane_epoch].switched_cells > 0) forced = WireProtocol::kSimple;
     EndpointPrice best;
     bool found = false;
     for (const ProtocolCosts& p : protocols_of(s.machine)) {
@@ -161,6 +184,12 @@ std::vector<std::string> endpoint_assumptions(const Scenario& s) {
             "endpoint calibrated: links of NICs and switches carry {}, scale-up links {} of "
             "their nominal rate",
             percent(m[Cost::kNicRate]), percent(m[Cost::kScaleUpRate]))};
+}
+
+std::int64_t in_network_per_mille(const Scenario& s) {
+    if (s.endpoint == EndpointModel::kIdeal) return 1000;
+    return (1000 * s.machine[Cost::kScaleUpRate] + s.machine[Cost::kInNetworkRate] - 1) /
+           s.machine[Cost::kInNetworkRate];
 }
 
 }  // namespace weft

@@ -38,6 +38,10 @@ struct EndpointPrice {
 /// What a link carries of its nominal rate.
 [[nodiscard]] Bandwidth usable_rate(const Scenario& s, LinkKind kind, Bandwidth nominal);
 
+/// How much longer than other bytes those take on a scale-up link that the switch reduces or
+/// multicasts.
+[[nodiscard]] std::int64_t in_network_per_mille(const Scenario& s);
+
 /// One line per constant in use, for the report.
 [[nodiscard]] std::vector<std::string> endpoint_assumptions(const Scenario& s);
 

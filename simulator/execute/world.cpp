@@ -72,6 +72,7 @@ void World::make_epochs() {
     around_.placement = &scenario_->placement;
     around_.legs = &legs_;
     around_.scratch = &scratch_;
+    around_.in_network_per_mille = in_network_per_mille(*scenario_);
     universe_.fabric = &fabric;
     universe_.legs = &legs_;
 }

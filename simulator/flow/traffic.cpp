@@ -63,6 +63,7 @@ Traffic::Traffic(const PlanTemplate& plan, std::uint64_t plan_key, std::vector<R
       makers_(around.makers),
       legs_(around.legs),
       epochs_(around.makers.size()),
+      in_network_per_mille_(around.in_network_per_mille),
       flows_(plan.collective == Collective::kAllToAll) {
     WEFT_CHECK(plan.n == members_.size(), "a plan for {} ranks, {} members", plan.n,
                members_.size());
@@ -104,7 +105,7 @@ void Traffic::build_epoch(std::size_t epoch, const Health& health, TrafficScratc
 
 /// Adds the lanes at hand, which carry so many units.
 void Traffic::add_edge(std::size_t channel, std::size_t epoch, std::uint64_t units,
-                       SparseSums& phase, TrafficScratch& b) const {
+                       SparseSums& phase, TrafficScratch& b, std::int64_t per_mille) const {
     const bool pooled = makers_[epoch]->pooled();
     const Int128 gib = kBitsPerGib * weight_of(channel);
     const Int128 all_units = total_weight_ * plan_->channels[channel].units;
@@ -112,7 +113,7 @@ void Traffic::add_edge(std::size_t channel, std::size_t epoch, std::uint64_t uni
     for (const std::int64_t c : b.lanes.capacity) total += pooled ? c : 1;
     for (std::size_t i = 0; i < b.lanes.lanes(); ++i) {
         const Int128 mine = pooled ? b.lanes.capacity[i] : 1;
-        const Int128 share = ceil_div(kOne * mine, total) * units;
+        const Int128 share = ceil_div(kOne * mine * per_mille, total * 1000) * units;
         for (const LegLoad& l : b.lanes.lane(i)) {
             const Int128 load = share * l.weight;
             if (!flows_) b.stream.add(l.leg, load);
@@ -137,10 +138,12 @@ std::optional<Hop> Traffic::add_switched(std::size_t channel, std::size_t epoch,
     Hop hop{.latency = {}, .scale_up = true};
     for (const LinkId l : up) {
         maker.one_link(l, b.lanes);
-        add_edge(channel, epoch, direct.by_destination ? all : own, phase, b);
+        add_edge(channel, epoch, direct.by_destination ? all : own, phase, b,
+                 in_network_per_mille_);
         const SimDuration there = b.lanes.latency;
         maker.one_link(reverse(l), b.lanes);
-        add_edge(channel, epoch, direct.by_destination ? own : all, phase, b);
+        add_edge(channel, epoch, direct.by_destination ? own : all, phase, b,
+                 in_network_per_mille_);
         hop.latency = std::max(hop.latency, there + b.lanes.latency);
     }
     return hop;

@@ -107,6 +107,8 @@ struct Surroundings {
     std::vector<LaneMaker*> makers;     // by epoch
     std::vector<const Health*> health;  // by epoch: what links carry
     TrafficScratch* scratch = nullptr;
+    /// Time on a link of a byte that a switch reduces or multicasts, against other bytes.
+    std::int64_t in_network_per_mille = 1000;
 };
 
 class Traffic {
@@ -145,7 +147,7 @@ class Traffic {
     void build_epoch(std::size_t epoch, const Health& health, TrafficScratch& b);
     void add_channel(std::size_t channel, std::size_t epoch, TrafficScratch& b);
     void add_edge(std::size_t channel, std::size_t epoch, std::uint64_t units, SparseSums& phase,
-                  TrafficScratch& b) const;
+                  TrafficScratch& b, std::int64_t per_mille = 1000) const;
     /// Adds a cell of an in-network stage, if one reducing switch joins its members.
     [[nodiscard]] std::optional<Hop> add_switched(std::size_t channel, std::size_t epoch,
                                                   const Stage& stage, std::uint32_t cell,
@@ -173,6 +175,7 @@ class Traffic {
     std::uint32_t phases_ = 0;
     std::vector<EpochTraffic> epochs_;
     std::vector<Stored> stored_;
+    std::int64_t in_network_per_mille_;
     bool flows_ = false;      // direct exchange
     bool all_direct_ = true;  // every stage: slices are handed on one by one
     bool on_demand_ = false;  // flows that are not stored
