@@ -28,6 +28,7 @@ constexpr const char* kHelp = R"(Replay a training step on a fabric: its time, a
   weft replay job.txt --fabric hpn7 --gpus 128           wider data parallelism, same work a rank
   weft replay job.txt --fabric hpn7:mode=single-plane    what the second plane is worth
   weft replay job.txt --fabric dcn+ --library nccl-static
+  weft replay job.txt --fabric hpn7 --machine h100       endpoint figures fitted to 8x H100
   weft replay my-job.yaml --fabric my-cluster.yaml --out my-run
   weft replay job.txt --measured-step 4.9s --measured-on my-cluster.yaml --fabric hpn7
 
@@ -48,6 +49,7 @@ struct Options {
     std::uint32_t qps = 0;
     std::string network = "flow";
     std::string endpoint = "calibrated";
+    std::string machine = nccl_tuning_profile().name;
     bool no_symmetry = false;
     std::uint64_t seed = 1;
     TrustOptions trust;
@@ -69,6 +71,7 @@ Scenario scenario_of(const Options& o, const Fabric& fabric, const Workload& wor
     s.endpoint = pick<EndpointModel>(
         "--endpoint", o.endpoint,
         {{"calibrated", EndpointModel::kCalibrated}, {"ideal", EndpointModel::kIdeal}});
+    s.machine = parse_flag("--machine", o.machine, find_profile);
     s.seed = o.seed;
     s.symmetry = !o.no_symmetry;
     return s;
@@ -81,7 +84,7 @@ Report report_of(const Options& o, const Scenario& s, const Result& r) {
     report.subtitle = fmt::format("{} ranks on {} GPUs ({}); library {}, network {}, endpoint {}",
                                   s.workload->world, s.fabric->gpus().size(),
                                   s.placement.description, o.library, o.network, o.endpoint);
-    report.trust = first_line(r.trust, o.endpoint);
+    report.trust = first_line(r.trust, o.endpoint, s.machine.name);
     report.marked = r.trust.predicted_anyway;
     return report;
 }
@@ -162,7 +165,7 @@ int run_replay(const Options& o) {
     std::optional<Result> same;
     const Trust trust = reproduce(o, workload, same);
     if (refused(trust)) {
-        if (!o.json) fmt::print("{}\n", first_line(trust, o.endpoint));
+        if (!o.json) fmt::print("{}\n", first_line(trust, o.endpoint, s.machine.name));
         fmt::print(stderr, "weft: {}\n", refusal(trust));
         return kExitNotReproduced;
     }
@@ -203,6 +206,10 @@ void add_replay(CLI::App& app, std::function<int()>& run) {
         ->check(in_range(0, 1024));
     sub->add_option("--network", o->network, "flow or analytic")->capture_default_str();
     sub->add_option("--endpoint", o->endpoint, "calibrated or ideal")->capture_default_str();
+    sub->add_option("--machine", o->machine,
+                    "figures of `calibrated`: nccl-tuning (published, nothing fitted), a100, h100 "
+                    "or a machine they stand for, or a YAML file of `weft calibrate`")
+        ->capture_default_str();
     sub->add_flag("--no-symmetry", o->no_symmetry, "simulate every rank by itself: same answer");
     add_trust_flags(*sub, o->trust);
     sub->add_option("--seed", o->seed, "of hashes and source ports")->capture_default_str();

@@ -21,6 +21,7 @@ constexpr const char* kHelp =
   weft sim allreduce --size 1GiB --gpus 512 --fabric hpn7
   weft sim allreduce --size 1GiB --gpus 15360 --fabric hpn7 --algorithm hierarchical
   weft sim alltoall --size 64MiB --gpus 4096 --endpoint ideal
+  weft sim allreduce --size 1GiB --gpus 64 --fabric hosts:hosts=8 --machine h100
   weft sim allreduce --size 4GB --gpus 64 --segments 2 --library nccl-static --qps 4
   weft sim allreduce --size 1GiB --gpus 64 --fail 'host[0].nic[0]:0 > tor[0]@2ms'
   weft sim alltoall --size 64MiB --gpus 64 --no-symmetry      the same answer, slowly
@@ -39,6 +40,7 @@ struct Options {
     std::uint32_t channels = 0;
     std::string network = "flow";
     std::string endpoint = "calibrated";
+    std::string machine = nccl_tuning_profile().name;
     std::size_t segments = 0;
     std::vector<std::string> fail;
     std::string convergence = "0";
@@ -145,6 +147,7 @@ int run_sim(const Options& o) {
     s.endpoint = pick<EndpointModel>(
         "--endpoint", o.endpoint,
         {{"calibrated", EndpointModel::kCalibrated}, {"ideal", EndpointModel::kIdeal}});
+    s.machine = parse_flag("--machine", o.machine, find_profile);
     const SimDuration convergence = parse_flag("--convergence", o.convergence, parse_duration);
     for (const std::string& f : o.fail) s.failures.push_back(parse_failure(fabric, f, convergence));
     s.seed = o.seed;
@@ -179,6 +182,10 @@ void add_sim(CLI::App& app, std::function<int()>& run) {
         ->check(in_range(0, 1024));
     sub->add_option("--network", o->network, "flow or analytic")->capture_default_str();
     sub->add_option("--endpoint", o->endpoint, "calibrated or ideal")->capture_default_str();
+    sub->add_option("--machine", o->machine,
+                    "figures of `calibrated`: nccl-tuning (published, nothing fitted), a100, h100 "
+                    "or a machine they stand for, or a YAML file of `weft calibrate`")
+        ->capture_default_str();
     sub->add_option("--segments", o->segments, "split the ranks evenly over so many segments")
         ->check(in_range(1, 1 << 16));
     sub->add_option("--fail", o->fail, "LINK@TIME: both directions of a link go down");

@@ -101,7 +101,7 @@ int run_validate(const Options& o) {
     const Measurements all = builtin_measurements();
     std::vector<MachineProfile> profiles = builtin_profiles();
     for (const std::string& path : o.machines) {
-        MachineProfile p = find_profile(path);
+        MachineProfile p = parse_flag("--machine", path, find_profile);
         std::erase_if(profiles, [&](const MachineProfile& q) { return q.name == p.name; });
         profiles.push_back(std::move(p));
     }

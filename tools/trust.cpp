@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "simulator/endpoint/profile.hpp"
 #include "simulator/trust/trust.hpp"
 #include "tools/flags.hpp"
 #include "traces/measured/measured.hpp"
@@ -73,16 +74,16 @@ bool refused(const Trust& t) {
     return t.verdict == Trust::Verdict::kNotReproduced && !t.predicted_anyway;
 }
 
-std::string first_line(const Trust& t, const std::string& endpoint) {
+std::string first_line(const Trust& t, const std::string& endpoint, const std::string& machine) {
     std::string line = trust_line(t);
-    if (line.empty())
-        return endpoint == "ideal"
-                   ? "nothing measured backs this number: no measured times in the trace, endpoint "
-                     "costs are none (small collectives come out too fast), compute times are the "
-                     "trace's"
-                   : "nothing measured backs this number: no measured times in the trace, endpoint "
-                     "costs are published ones and not your cluster's, compute times are the "
-                     "trace's";
+    if (line.empty()) {
+        std::string costs = "published ones and not your cluster's";
+        if (machine != nccl_tuning_profile().name) costs = "those of machine " + machine;
+        if (endpoint == "ideal") costs = "none (small collectives come out too fast)";
+        return "nothing measured backs this number: no measured times in the trace, endpoint costs "
+               "are " +
+               costs + ", compute times are the trace's";
+    }
     if (t.predicted_anyway)
         line = "PREDICTED ANYWAY (--predict-anyway): " + line + "; " + unexplained_line(t);
     return line;

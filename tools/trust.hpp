@@ -31,8 +31,10 @@ void add_trust_flags(CLI::App& sub, TrustOptions& o);
 void lay_measured_times(const TrustOptions& o, Workload& w);
 
 [[nodiscard]] bool refused(const Trust& t);
-/// The first line of every answer; `endpoint` names the model of endpoint costs.
-[[nodiscard]] std::string first_line(const Trust& t, const std::string& endpoint);
+/// The first line of every answer; `endpoint` names the model of endpoint costs, `machine` whose
+/// figures it has.
+[[nodiscard]] std::string first_line(const Trust& t, const std::string& endpoint,
+                                     const std::string& machine);
 /// One line: why nothing is predicted, and how to have it all the same.
 [[nodiscard]] std::string refusal(const Trust& t);
 

@@ -170,7 +170,10 @@ std::vector<std::string> endpoint_assumptions(const Scenario& s) {
     };
     const auto gbps = [&](Cost c) { return m[c] / 1'000'000'000; };
     return {
-        fmt::format("endpoint calibrated, machine {}: {}", m.name, m.title),
+        fmt::format("endpoint calibrated, machine {}: {}{}", m.name, m.title,
+                    m.name == nccl_tuning_profile().name
+                        ? "; the default on every fabric, --machine names another"
+                        : ""),
         fmt::format(
             "endpoint calibrated: ring's figures for every algorithm: base {}, NVLink step {}, "
             "network step {} for LL/LL128/Simple, bytes x 2/1.067/1, LL at most {}/{}/{} GB/s of "

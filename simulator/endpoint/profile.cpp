@@ -239,7 +239,7 @@ MachineProfile find_profile(const std::string& name_or_path) {
     if (name_or_path.find('.') == std::string::npos && name_or_path.find('/') == std::string::npos)
         throw ConfigError({.file = {},
                            .line = 0,
-                           .key = "machine",
+                           .key = {},
                            .found = printable(name_or_path),
                            .expected = "a YAML file, or one of " + suggest(name_or_path, names),
                            .example = names.front()});

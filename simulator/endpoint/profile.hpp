@@ -73,7 +73,8 @@ struct MachineProfile {
     [[nodiscard]] const Estimate& at(Cost c) const { return costs[static_cast<std::size_t>(c)]; }
 };
 
-/// NCCL's published constants, and the rates that SimAI measured: nothing fitted.
+/// NCCL's published constants, and the rates that SimAI measured: nothing fitted. The default, on
+/// every fabric: which fitted machine a fabric's hosts resemble is for the user to say.
 [[nodiscard]] const MachineProfile& nccl_tuning_profile();
 
 /// "17.2us", "824 per mille" as "82.4%", "141GB/s"; and back (ConfigError without place).

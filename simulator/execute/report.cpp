@@ -388,6 +388,9 @@ void Reporter::describe() {
     m["network"] = s_.network == NetworkModel::kFlow ? "flow" : "analytic";
     m["endpoint"] = s_.endpoint == EndpointModel::kIdeal ? "ideal" : "calibrated";
     m["machine"] = s_.machine.name;
+    for (std::size_t i = 0; i < kCosts && s_.endpoint != EndpointModel::kIdeal; ++i)
+        m[fmt::format("machine.{}", cost_table()[i].name)] =
+            cost_text(static_cast<Cost>(i), s_.machine.costs[i].value);
     m["hash_seeds"] = name_of(s_.hash_seeds);
     m["seed"] = fmt::format("{}", s_.seed);
     for (std::size_t i = 0; i < s_.failures.size(); ++i) {

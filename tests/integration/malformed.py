@@ -22,6 +22,7 @@ INPUTS = {
     "twice.yaml": b"fabric: hpn7\nfabric: rail2\n",
     "unit.yaml": b"fabric: hpn7\nparameters:\n  port_rate: 200\n",
     "key.yaml": b"fabric: hpn7\nparameters:\n  segmnets: 2\n",
+    "rate.yaml": b"machine: lab\ncosts:\n  nic.rate: {value: 120%}\n",
     "none.yaml": b"parameters:\n  segments: 2\n",
     "short.txt": b"HYBRID_TRANSFORMER all_gpus: 8 model_parallel_NPU_group: 8\n2\na -1 5 ALLRED",
     "wide.txt": b"HYBRID_TRANSFORMER all_gpus: 8 model_parallel_NPU_group: 16\n1\n"
@@ -55,6 +56,11 @@ CASES = [
     ("simulate", ["command", "simulate", "one of"]),
     ("fabric hpn7 --describ", ["--describ"]),
     ("route --from 0", ["--to"]),
+    # machines
+    ("sim allreduce --size 1MiB --gpus 8 --machine h10", ["--machine", "h10", "YAML file"]),
+    ("sim allreduce --size 1MiB --gpus 8 --machine {dir}/gone.yaml", ["gone.yaml", "--machine"]),
+    ("sim allreduce --size 1MiB --gpus 8 --machine {dir}/rate.yaml", ["rate.yaml:3", "nic.rate"]),
+    ("replay {dir}/good.txt --machine {dir}/empty.yaml --out {out}", ["empty.yaml"]),
     # fabrics
     ("fabric hpm7", ["hpm7", "hpn7"]),
     ("fabric hpn7:segments=0", ["segments", "0"]),

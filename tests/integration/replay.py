@@ -31,7 +31,12 @@ def check(name, folder):
     for out, more in (("2", []), ("3", ["--no-symmetry"])):
         if replay(name, folder / out, *more) != first:
             faults.append(f"{name}: other bytes with {more or 'the same command'}")
+    fitted = json.loads(replay(name, folder / "4", "--machine", "h200"))
     result = json.loads(first)
+    if [r["scenario"]["machine"] for r in (result, fitted)] != ["nccl-tuning", "h100"]:
+        faults.append(f"{name}: the machine is not the default, or not the one named")
+    if result["step_time_ps"] == fitted["step_time_ps"]:
+        faults.append(f"{name}: another machine's figures change nothing")
     executed = sum(c["count"] for c in result["collectives"] if c["kind"] != "sendrecv")
     if executed != SAMPLES[name]:
         faults.append(f"{name}: {executed} group-collectives, {SAMPLES[name]} expected")
