@@ -31,11 +31,13 @@ constexpr const char* kHelp = R"(Replay a training step on a fabric: its time, a
   weft replay job.txt --fabric hpn7 --machine h100       endpoint figures fitted to 8x H100
   weft replay my-job.yaml --fabric my-cluster.yaml --out my-run
   weft replay job.txt --measured-step 4.9s --measured-on my-cluster.yaml --fabric hpn7
+  weft replay profile.json --measured-on my-cluster.yaml --fabric hpn7    PyTorch's profiler
 
-TRACE is a SimAI / AICB workload file or Weft's own YAML; traces/README.md says what each holds and
-what is assumed where it is silent. Measured times (of the trace, --measured, --measured-step) are
-reproduced first; when the step or a part of it misses by more than --trust-limit, nothing is
-predicted (exit 3) unless --predict-anyway. Prints the first screen and writes to --out:
+TRACE is a SimAI / AICB workload file, the trace of one rank by PyTorch's profiler (Kineto), or
+Weft's own YAML; traces/README.md says what each holds and what is assumed where it is silent.
+Measured times (of the trace, --measured, --measured-step) are reproduced first; when the step or a
+part of it misses by more than --trust-limit, nothing is predicted (exit 3) unless --predict-anyway.
+Prints the first screen and writes to --out:
   report.html    everything in one page, no network needed
   timeline.json  every operation of some ranks; open it in Perfetto (ui.perfetto.dev)
   result.json    all numbers; equal inputs give equal bytes
@@ -194,7 +196,8 @@ int run_replay(const Options& o) {
 void add_replay(CLI::App& app, std::function<int()>& run) {
     CLI::App* sub = app.add_subcommand("replay", kHelp);
     const auto o = std::make_shared<Options>();
-    sub->add_option("trace", o->trace, "a SimAI / AICB workload file or a Weft workload YAML")
+    sub->add_option("trace", o->trace,
+                    "a SimAI / AICB workload, a trace of PyTorch's profiler, or Weft's YAML")
         ->required();
     sub->add_option("--fabric", o->fabric, "family, family:key=value,... or a YAML file")
         ->capture_default_str();

@@ -1,3 +1,4 @@
+#include "traces/kineto/kineto.hpp"
 #include "traces/load.hpp"
 #include "traces/simai/simai.hpp"
 #include "traces/weft_yaml/weft_yaml.hpp"
@@ -12,6 +13,11 @@ const Registry<TraceFormat>& trace_formats() {
                "SimAI (NSDI 2025), AICB's workload generator; ASTRA-sim 1.0 text workloads",
                {}},
               {simai::recognises, simai::read});
+        r.add({"kineto",
+               "PyTorch profiler (Kineto) Chrome trace of one rank: kernels, collectives, steps",
+               "PyTorch, Kineto output_json",
+               {}},
+              {kineto::recognises, kineto::read});
         r.add({"weft-yaml",
                "Weft's own workload: groups by rule, stages, ops with units, written by a person",
                "traces/README.md",

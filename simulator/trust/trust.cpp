@@ -204,7 +204,10 @@ std::string parts_text(const Trust& t) {
     std::string out;
     for (std::size_t i = 0; i < std::min(parts.size(), kShown); ++i)
         out += fmt::format("{} {} {}", i == 0 ? ";" : ",", parts[i]->name, error_of(*parts[i]));
-    if (parts.size() > kShown) out += fmt::format(", {} more parts", parts.size() - kShown);
+    if (parts.size() > kShown) {
+        const std::size_t more = parts.size() - kShown;
+        out += fmt::format(", {} more part{}", more, more == 1 ? "" : "s");
+    }
     if (!t.silent.empty()) out += fmt::format("; not measured: {}", fmt::join(t.silent, ", "));
     return out;
 }

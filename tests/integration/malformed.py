@@ -40,6 +40,11 @@ INPUTS = {
 
 HEADER = ("HYBRID_TRANSFORMER_FWD_IN_BCKWD model_parallel_NPU_group: 8 ep: 1 pp: 1 vpp: 1 ga: 1 "
           "all_gpus: 64 checkpoints: 0 checkpoint_initiates: 0 pp_comm: 0\n")
+EVENT = ('{"ph": "X", "cat": "kernel", "name": "ncclDevKernel", "pid": 0, "ts": 5, "dur": 9, '
+         '"args": {"Collective name": "allreduce", "In msg nelems": 8, "Out msg nelems": 8, '
+         '"Group size": 2, "dtype": "BFloat16", "Process Group Ranks": "[0, 1]"}}')
+PROFILE = ('{"distributedInfo": {"rank": 0, "world_size": 8}, "traceEvents": [' + EVENT + "]}")
+
 LAYER = "mlp -1 500 ALLGATHER 64 700 NONE 0 900 NONE 0 100\n"
 
 TRACES = {
@@ -48,6 +53,15 @@ TRACES = {
     "nan.txt": HEADER + "1\n" + LAYER.replace("500", "nan"),
     "minus.txt": HEADER + "1\n" + LAYER.replace(" 64 ", " -64 "),
     "large.txt": HEADER + "1\n" + LAYER.replace(" 64 ", " 99999999999999999999 "),
+    "cut_profile.json": PROFILE[:-40],
+    "cpu_profile.json": PROFILE.replace('"kernel"', '"cpu_op"'),
+    "old_profile.json": PROFILE.replace("Collective name", "Collective"),
+    "far_profile.json": PROFILE.replace('"dur": 9', '"dur": 1e300'),
+    "odd_profile.json": PROFILE.replace("[0, 1]", "[0, 3]"),
+    "type_profile.json": PROFILE.replace("BFloat16", "Float7"),
+    "size_profile.json": PROFILE.replace("nelems\": 8", "nelems\": 18446744073709551615"),
+    "send_profile.json": PROFILE.replace("allreduce", "send"),
+    "alone_profile.json": PROFILE.replace("distributedInfo", "info"),
 }
 
 CASES = [
@@ -107,6 +121,15 @@ CASES = [
     ("replay {dir}/nan.txt --out {out}", ["nan.txt:3", "nan"]),
     ("replay {dir}/minus.txt --out {out}", ["minus.txt:3", "-64"]),
     ("replay {dir}/large.txt --out {out}", ["large.txt:3", "9999"]),
+    ("replay {dir}/cut_profile.json --out {out}", ["cut_profile.json", "JSON"]),
+    ("replay {dir}/cpu_profile.json --out {out}", ["cpu_profile.json", "ProfilerActivity.CUDA"]),
+    ("replay {dir}/old_profile.json --out {out}", ["traceEvents[0].args", "Collective name"]),
+    ("replay {dir}/far_profile.json --out {out}", ["traceEvents[0].dur", "1e+300"]),
+    ("replay {dir}/odd_profile.json --out {out}", ["Process Group Ranks", "evenly spaced"]),
+    ("replay {dir}/type_profile.json --out {out}", ["traceEvents[0].args.dtype", "Float7"]),
+    ("replay {dir}/size_profile.json --out {out}", ["traceEvents[0].args", "nelems"]),
+    ("replay {dir}/send_profile.json --out {out}", ["Collective name", "send", "pipeline"]),
+    ("replay {dir}/alone_profile.json --out {out}", ["world size", "--gpus"]),
     ("replay {dir}/good.txt --fabric scale-up --out {out}", ["64", "8"]),
     ("replay {dir}/good.txt --gpus 60 --out {out}", ["60"]),
     ("replay {dir}/good.txt --gpus -1 --out {out}", ["-1"]),

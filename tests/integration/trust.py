@@ -14,6 +14,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WEFT = (ROOT / os.environ.get("WEFT_BUILD_DIR", "build/release") / "tools/weft").resolve()
 SAMPLE = ROOT / "traces/samples/two_stages.yaml"
+PROFILE = ROOT / "traces/samples/profile_16gpu.json"
 SHARED = ROOT / "../shared/data/simai/aicb/generated/gpt_13B_n64_tp8_pp1_ep1_gbs64.txt"
 faults = []
 
@@ -108,8 +109,34 @@ def check_sample(folder):
     expect("--json prints something when it refuses", half.stdout == "")
 
 
+def check_profile(folder):
+    """A trace that carries its own times, of a cluster with H800's NVLink."""
+    said = replay(PROFILE, folder / "profile").stdout
+    expect(f"the profile is not reproduced where it ran: {said[:300]}",
+           said.startswith("reproduces your measured step within "))
+    faster = replay(PROFILE, folder / "faster", "--measured-on", "hosts:template=dgx-h100,hosts=2",
+                    status=3)
+    expect(f"NVLink of another speed is not named: {faster.stderr}",
+           "largest unexplained part: tp allreduce, measured " in faster.stderr
+           and "more than simulated" in faster.stderr)
+    # Its data-parallel all-reduces take three times as long, at the cost of the step's end.
+    trace = json.loads(PROFILE.read_text())
+    late = 0.0
+    for event in sorted(trace["traceEvents"], key=lambda e: e["ts"]):
+        event["ts"] += late
+        if event["args"].get("Process Group Description") == "dp":
+            late += 2 * event["dur"]
+            event["dur"] *= 3
+    slow = folder / "slow.json"
+    slow.write_text(json.dumps(trace))
+    refused = replay(slow, folder / "slow", status=3)
+    expect(f"slow all-reduces of the profile are not named: {refused.stderr}",
+           "largest unexplained part: dp " in refused.stderr)
+
+
 with tempfile.TemporaryDirectory() as temporary:
     check_sample(pathlib.Path(temporary))
+    check_profile(pathlib.Path(temporary))
     if SHARED.exists():
         (pathlib.Path(temporary) / "shared").mkdir()
         check(SHARED, pathlib.Path(temporary) / "shared", "TP", "allgather")

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Writes the SimAI-form samples of this folder from the shapes of two models.
+"""Writes the samples of this folder, but for two_stages.yaml, from the shapes of models.
 
 Sizes follow from the model (bf16 activations, fp32 gradients, bf16 parameters); compute times are
-the matrix work at a stated rate. They are plausible, not measured. Run it to write the files again.
+the matrix work at a stated rate, and those of collectives follow a line through published curves.
+They are plausible, not measured. Run it to write the files again.
 """
+import json
 import pathlib
 
 TFLOPS = 400  # of one GPU, sustained on the matrix work
@@ -98,6 +100,65 @@ def moe_pp():
     (HERE / "moe_64gpu_pp2.txt").write_text(text)
 
 
+class Profile:
+    """One rank of 16 (TP 8, DP 2 over the hosts) as PyTorch's profiler writes it down."""
+    GROUPS = {"tp": ("1", list(range(8)), 25, 160), "dp": ("2", [0, 8], 30, 45)}
+
+    def __init__(self):
+        self.now, self.network, self.events = 1000.0, 1000.0, []
+
+    def event(self, start, duration, **more):
+        self.events.append({"ph": "X", "ts": round(start, 3), "dur": round(duration, 3), **more})
+
+    def kernel(self, duration, name="sm90_xmma_gemm_bf16bf16"):
+        self.event(self.now, duration, cat="kernel", name=name, pid=0, tid=7,
+                   args={"stream": 7, "device": 0})
+        self.now += duration + 2  # to the next launch
+
+    def all_reduce(self, group, elements, wait):
+        name, ranks, latency, gigabytes = self.GROUPS[group]
+        factor = 2 * (len(ranks) - 1) / len(ranks)
+        duration = latency + 2 * elements * factor / gigabytes / 1e3
+        start = self.now if wait else max(self.now, self.network)
+        self.event(start, duration, cat="kernel", name="ncclDevKernel_AllReduce_Sum_bf16_RING_LL",
+                   pid=0, tid=20 if wait else 24, args={
+                       "stream": 20 if wait else 24, "device": 0, "Collective name": "allreduce",
+                       "In msg nelems": elements, "Out msg nelems": elements,
+                       "Group size": len(ranks), "dtype": "BFloat16", "Process Group Name": name,
+                       "Process Group Description": group,
+                       "Process Group Ranks": str(ranks)})
+        if wait:
+            self.now = start + duration + 2
+        else:
+            self.network = start + duration
+
+    def step(self, number, layers=4, tokens=4096, hidden=8192):
+        start, weights = self.now, 12 * hidden * hidden // 8
+        for passes in [1] * layers + [2] * layers:
+            for part in (3, 1), (4, 4):  # attention, MLP; a third and two thirds of the weights
+                for matrix in part:
+                    self.kernel(passes * time_ns(2 * tokens * weights * matrix // 12) / 1e3)
+                self.all_reduce("tp", tokens * hidden, True)
+            if passes == 2:
+                self.all_reduce("dp", weights, False)
+        self.now = max(self.now, self.network) + 2
+        self.kernel(900, "multi_tensor_apply_kernel")
+        self.event(start, self.now - start, cat="user_annotation", name=f"ProfilerStep#{number}",
+                   pid=4242, tid=4242, args={})
+
+
+def profiled():
+    p = Profile()
+    for number in range(3, 6):
+        p.step(number)
+    info = {"backend": "nccl", "rank": 0, "world_size": 16, "pg_count": 3}
+    lines = ",\n".join(json.dumps(e) for e in p.events)
+    (HERE / "profile_16gpu.json").write_text(
+        f'{{"schemaVersion": 1, "distributedInfo": {json.dumps(info)},\n'
+        f'"traceEvents": [\n{lines}\n]}}\n')
+
+
 if __name__ == "__main__":
     gpt_7b()
     moe_pp()
+    profiled()
