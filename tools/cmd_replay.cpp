@@ -7,6 +7,7 @@
 #include <optional>
 #include <unistd.h>
 
+#include "simulator/band.hpp"
 #include "simulator/scenario.hpp"
 #include "simulator/trust/trust.hpp"
 #include "tools/commands.hpp"
@@ -55,6 +56,7 @@ struct Options {
     bool no_symmetry = false;
     std::uint64_t seed = 1;
     TrustOptions trust;
+    bool band = false;
     std::string out = "weft-out";
     bool json = false;
 };
@@ -173,6 +175,10 @@ int run_replay(const Options& o) {
     }
     Result r = same ? std::move(*same) : answer(s);
     r.trust = trust;
+    if (o.band) {
+        ProgressLine line;
+        r.bands = {band_by_figures(s, r.step_time, line.sink())};
+    }
     const std::chrono::duration<double> simulated = Clock::now() - start - loaded;
     const Report report = report_of(o, s, r);
     const std::filesystem::path out = o.out;
@@ -216,6 +222,8 @@ void add_replay(CLI::App& app, std::function<int()>& run) {
     sub->add_flag("--no-symmetry", o->no_symmetry, "simulate every rank by itself: same answer");
     add_trust_flags(*sub, o->trust);
     sub->add_option("--seed", o->seed, "of hashes and source ports")->capture_default_str();
+    sub->add_flag("--band", o->band,
+                  "range of the step by the ranges of the machine's figures: two simulations each");
     sub->add_option("--out", o->out, "folder for the report and the data")->capture_default_str();
     sub->add_flag("--json", o->json, "print result.json instead of the first screen");
     sub->callback([o, &run] { run = [o] { return run_replay(*o); }; });

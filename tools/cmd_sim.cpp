@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "collectives/algorithms/algorithm.hpp"
+#include "simulator/band.hpp"
 #include "simulator/endpoint/endpoint.hpp"
 #include "simulator/scenario.hpp"
 #include "tools/commands.hpp"
@@ -46,6 +47,7 @@ struct Options {
     std::string convergence = "0";
     bool no_symmetry = false;
     std::uint64_t seed = 1;
+    std::string band = "auto";
     bool json = false;
 };
 
@@ -102,8 +104,10 @@ void print_text(const Scenario& s, const Result& r) {
                s.fabric->name(), s.placement.description);
     for (const CollectiveSummary& c : r.collectives)
         fmt::print("  time {}   algbw {:.2f} GB/s   busbw {:.2f} GB/s   algorithm {}\n",
-                   to_string(c.mean_time), c.algbw_gbytes_per_s, c.busbw_gbytes_per_s, c.algorithm);
+                   with_bands(c.mean_time, r.bands), c.algbw_gbytes_per_s, c.busbw_gbytes_per_s,
+                   c.algorithm);
     if (r.collectives.empty()) fmt::print("  time 0: one rank has nothing to send\n");
+    if (!r.bands.empty()) fmt::print("  {}", bands_text(r));
     if (!r.lower_bound_by.empty())
         fmt::print("  lower bound {} ({:.1f} % of the time): {}\n", to_string(r.lower_bound),
                    100.0 * static_cast<double>(r.lower_bound.ps()) /
@@ -124,6 +128,14 @@ Bytes parse_size(const std::string& text) {
                        .found = printable(text),
                        .expected = "at least 1 B",
                        .example = "64MiB"});
+}
+
+/// Two simulations a figure: by itself only where one takes well under a second.
+bool wants_band(const Options& o, std::size_t ranks) {
+    const std::size_t most = o.collective == "alltoall" ? 128 : 1024;
+    return pick<bool>(
+        "--band", o.band,
+        {{"auto", o.endpoint != "ideal" && ranks <= most}, {"on", true}, {"off", false}});
 }
 
 int run_sim(const Options& o) {
@@ -152,10 +164,12 @@ int run_sim(const Options& o) {
     for (const std::string& f : o.fail) s.failures.push_back(parse_failure(fabric, f, convergence));
     s.seed = o.seed;
     s.symmetry = !o.no_symmetry;
+    const bool band = wants_band(o, gpus);
     Result r;
     {
         ProgressLine line;
         r = simulate(s, line.sink());
+        if (band) r.bands = {band_by_figures(s, r.step_time, line.sink())};
     }
     if (o.json) fmt::print("{}\n", to_json(r));
     if (!o.json) print_text(s, r);
@@ -193,6 +207,10 @@ void add_sim(CLI::App& app, std::function<int()>& run) {
         ->capture_default_str();
     sub->add_flag("--no-symmetry", o->no_symmetry, "simulate every rank by itself");
     sub->add_option("--seed", o->seed, "of hashes and source ports")->capture_default_str();
+    sub->add_option("--band", o->band,
+                    "range of the time by the ranges of the machine's figures: on, off, or auto "
+                    "(on up to 1024 ranks, 128 of alltoall); two simulations a figure")
+        ->capture_default_str();
     sub->add_flag("--json", o->json, "the whole Result");
     sub->callback([o, &run] { run = [o] { return run_sim(*o); }; });
 }

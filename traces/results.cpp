@@ -1,6 +1,7 @@
 #include "traces/results.hpp"
 
 #include <cmath>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace weft {
@@ -69,11 +70,22 @@ Json to_json(const TrustPart& p) {
     return {{"name", p.name}, {"simulated_ps", p.simulated.ps()}, {"measured_ps", p.measured.ps()}};
 }
 
+Json to_json(const Band::Part& p) {
+    return {{"name", p.name}, {"below_ps", p.below.ps()}, {"above_ps", p.above.ps()}};
+}
+
+Json to_json(const Band& b);
+
 template <class T>
 Json list(const std::vector<T>& items) {
     Json all = Json::array();
     for (const T& item : items) all.push_back(to_json(item));
     return all;
+}
+
+Json to_json(const Band& b) {
+    return {
+        {"low_ps", b.low.ps()}, {"high_ps", b.high.ps()}, {"by", b.by}, {"parts", list(b.parts)}};
 }
 
 Json to_json(const Trust& t) {
@@ -94,10 +106,32 @@ Json to_json(const Trust& t) {
 
 }  // namespace
 
+namespace {
+
+/// "10.9 .. 12.1 ms"; both units where they differ.
+std::string range_text(const Band& b) {
+    const std::string low = to_string(b.low);
+    const std::string high = to_string(b.high);
+    const std::size_t unit = low.rfind(' ');
+    const bool same = unit != std::string::npos && high.ends_with(low.substr(unit)) &&
+                      high.rfind(' ') == high.size() - (low.size() - unit);
+    return fmt::format("{} .. {}", same ? low.substr(0, unit) : low, high);
+}
+
+}  // namespace
+
+std::string with_bands(SimDuration time, const std::vector<Band>& bands) {
+    std::string text = to_string(time);
+    for (const Band& b : bands)
+        if (b.low != b.high) text += fmt::format(" ({} by {})", range_text(b), b.by);
+    return text;
+}
+
 std::string to_json(const Result& r) {
     Json j;
     j["schema"] = "weft/result/1";
     j["step_time_ps"] = r.step_time.ps();
+    j["bands"] = list(r.bands);
     j["slowest_rank"] = r.slowest_rank.valid() ? Json(r.slowest_rank.value()) : Json(nullptr);
     j["has_compute"] = r.has_compute;
     j["compute_ps"] = r.compute.ps();

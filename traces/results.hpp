@@ -97,8 +97,25 @@ struct Trust {
     bool predicted_anyway = false;    // not reproduced, and the user asked for the number
 };
 
+/// A range that the step time is believed in, 5 to 95 %, by one source of doubt.
+struct Band {
+    /// What one cause takes from the time, or adds to it.
+    struct Part {
+        std::string name;  // "scale_up.rate"
+        SimDuration below;
+        SimDuration above;
+    };
+    SimDuration low;
+    SimDuration high;
+    std::string by;           // "machine h100's ranges", "100 seeds"
+    std::vector<Part> parts;  // what widens it, most first
+};
+/// "11.42 ms (10.9 .. 12.1 ms by machine h100's ranges)".
+[[nodiscard]] std::string with_bands(SimDuration time, const std::vector<Band>& bands);
+
 struct Result {
-    SimDuration step_time;  // the slowest rank's
+    SimDuration step_time;    // the slowest rank's
+    std::vector<Band> bands;  // of step_time; filled by who ran it again, simulate() does not
     RankId slowest_rank;
     bool has_compute = true;
     SimDuration compute;  // on the slowest rank

@@ -26,6 +26,22 @@ TEST_CASE("result json is sorted, in integers, and the same for equal results", 
     CHECK(text.find("\"fabric.name\"") < text.find("\"seed\""));
 }
 
+TEST_CASE("a band is written with its time, and alone where it is wide enough", "[unit]") {
+    Band b{.low = us(900), .high = ms(2), .by = "100 seeds", .parts = {}};
+    CHECK(with_bands(ms(1), {b}) == "1 ms (900 us .. 2 ms by 100 seeds)");
+    b.low = ms(1);
+    CHECK(with_bands(ms(1), {b, b}) == "1 ms (1 .. 2 ms by 100 seeds) (1 .. 2 ms by 100 seeds)");
+    b.high = ms(1);
+    CHECK(with_bands(ms(1), {b}) == "1 ms");
+    Result r;
+    b.parts.push_back({"nic.rate", us(3), us(4)});
+    r.bands = {b};
+    const auto j = nlohmann::json::parse(to_json(r));
+    CHECK(j["bands"][0]["high_ps"] == 1'000'000'000);
+    CHECK(j["bands"][0]["parts"][0]["above_ps"] == 4'000'000);
+    CHECK(nlohmann::json::parse(to_json(Result{}))["bands"].empty());
+}
+
 TEST_CASE("result json survives names that are not UTF-8", "[unit]") {
     Result r;
     r.warnings.push_back("\xff\xfe");

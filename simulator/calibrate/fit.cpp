@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "base/result.hpp"
+#include "simulator/endpoint/belief.hpp"
 
 namespace weft {
 namespace {
@@ -14,59 +15,12 @@ namespace {
 constexpr double kSigma = 0.05;
 constexpr double kHuber = 2.0;  // errors beyond so many sigmas pull with constant force
 constexpr int kMostRounds = 60;
-constexpr double kStep = 0.02;  // of a prior's width, for derivatives
-constexpr double kNinety = 1.645;
+constexpr double kStep = 0.02;        // of a prior's width, for derivatives
 constexpr double kLeastApart = 0.10;  // an outlier stands apart by at least this
 constexpr double kApartScales = 4.0;
 
 using Row = std::vector<double>;
 using Matrix = std::vector<Row>;
-
-/// How far from NCCL's constant a figure is believable before anything is measured: times by a
-/// factor of three, what has no constant and rates by so much.
-double prior_width(Cost c) {
-    switch (c) {
-        case Cost::kMessageScaleUp:
-            return 4e6;
-        case Cost::kMessageNetwork:
-            return 6e6;
-        case Cost::kScaleUpRate:
-        case Cost::kInNetworkRate:
-            return 120;
-        case Cost::kNicRate:
-            return 60;
-        case Cost::kDirectRate:
-            return 150;
-        case Cost::kInNetworkFill:
-            return 1000;
-        case Cost::kLlMostOneHost:
-        case Cost::kLlMostTwoHosts:
-        case Cost::kLlMostMoreHosts:
-            return 0;  // not fitted: three figures of one generation, published
-        default:
-            return static_cast<double>(nccl_tuning_profile()[c]);
-    }
-}
-
-bool by_factor(Cost c) {
-    return cost_table()[static_cast<std::size_t>(c)].unit == CostUnit::kTime &&
-           nccl_tuning_profile()[c] > 0;
-}
-
-/// The figure at u widths from the constant. By a factor: 1 + 2 u above, 1 / (1 - 2 u) below.
-double figure_at(Cost c, double u) {
-    const double middle = static_cast<double>(nccl_tuning_profile()[c]);
-    if (by_factor(c)) return u >= 0 ? middle * (1 + 2 * u) : middle / (1 - 2 * u);
-    return middle + u * prior_width(c);
-}
-
-/// The other way.
-double widths_at(Cost c, double value) {
-    const double middle = static_cast<double>(nccl_tuning_profile()[c]);
-    if (by_factor(c))
-        return (value >= middle ? value / middle - 1 : 1 - middle / std::max(value, 1.0)) / 2;
-    return (value - middle) / prior_width(c);
-}
 
 /// Solves a x = b for a symmetric positive definite a; false when it is not.
 bool solve(Matrix a, Row b, Row& x) {
@@ -251,13 +205,8 @@ class Fitter {
     FittedCost describe(MachineProfile& profile, std::size_t j, double u, double sd, double wide,
                         const Row& errors) const {
         FittedCost f{.cost = free_[j], .determined = sd <= 0.5, .least_size = {}, .most_size = {}};
-        const CostInfo& info = cost_table()[static_cast<std::size_t>(free_[j])];
         Estimate& e = profile.at(free_[j]);
-        const auto end = [&](double v) {
-            return static_cast<std::int64_t>(figure_at(free_[j], v) + 0.5);
-        };
-        e.low = std::min(std::max(info.least, end(u - kNinety * wide)), e.value);
-        e.high = std::max(std::min(info.most, end(u + kNinety * wide)), e.value);
+        set_range(e, free_[j], u, wide);
         if (!f.determined) {
             e.from = "hardly determined by these data; NCCL's constant is " +
                      cost_text(free_[j], nccl_tuning_profile()[free_[j]]);

@@ -5,6 +5,7 @@
 
 #include "base/registry.hpp"
 #include "base/result.hpp"
+#include "simulator/endpoint/belief.hpp"
 #include "simulator/endpoint/embedded.hpp"
 #include "topology/io/document.hpp"
 
@@ -51,7 +52,7 @@ Estimate known(std::int64_t value, const char* from) {
     return {.value = value, .low = value, .high = value, .from = from};
 }
 
-MachineProfile make_nccl_tuning() {
+MachineProfile make_constants() {
     MachineProfile p;
     p.name = "nccl-tuning";
     p.title = "NCCL's tuning constants, and SimAI's measured link rates; nothing fitted";
@@ -143,8 +144,17 @@ const std::array<CostInfo, kCosts>& cost_table() {
     return kTable;
 }
 
+std::int64_t nccl_constant(Cost c) {
+    static const MachineProfile constants = make_constants();
+    return constants[c];
+}
+
 const MachineProfile& nccl_tuning_profile() {
-    static const MachineProfile profile = make_nccl_tuning();
+    static const MachineProfile profile = [] {
+        MachineProfile p = make_constants();
+        for (std::size_t i = 0; i < kCosts; ++i) set_range(p.costs[i], static_cast<Cost>(i), 0, 1);
+        return p;
+    }();
     return profile;
 }
 

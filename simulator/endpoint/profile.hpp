@@ -73,9 +73,13 @@ struct MachineProfile {
     [[nodiscard]] const Estimate& at(Cost c) const { return costs[static_cast<std::size_t>(c)]; }
 };
 
-/// NCCL's published constants, and the rates that SimAI measured: nothing fitted. The default, on
+/// NCCL's published constants, and the rates that SimAI measured, with the ranges of what nothing
+/// was measured for (simulator/endpoint/belief.hpp). The default, on
 /// every fabric: which fitted machine a fabric's hosts resemble is for the user to say.
 [[nodiscard]] const MachineProfile& nccl_tuning_profile();
+
+/// The same of one figure.
+[[nodiscard]] std::int64_t nccl_constant(Cost c);
 
 /// "17.2us", "824 per mille" as "82.4%", "141GB/s"; and back (ConfigError without place).
 [[nodiscard]] std::string cost_text(Cost c, std::int64_t value);

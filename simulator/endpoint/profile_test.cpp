@@ -44,6 +44,23 @@ TEST_CASE("a figure that a profile leaves out is NCCL's constant", "[unit]") {
     CHECK(p[Cost::kNicRate] == nccl_tuning_profile()[Cost::kNicRate]);
 }
 
+TEST_CASE("constants that nothing was fitted to have the range of what is believable", "[unit]") {
+    const MachineProfile& p = nccl_tuning_profile();
+    for (std::size_t i = 0; i < kCosts; ++i) {
+        INFO(cost_table()[i].name);
+        CHECK(p.costs[i].low >= cost_table()[i].least);
+        CHECK(p.costs[i].low <= p.costs[i].value);
+        CHECK(p.costs[i].value <= p.costs[i].high);
+        CHECK(p.costs[i].high <= cost_table()[i].most);
+    }
+    // A factor of 1 + 2 x 1.645 either way; rates by 1.645 x 6 points, and no link above 100 %.
+    CHECK(p.at(Cost::kLaunchSimple).high == 36'036'000);
+    CHECK(p.at(Cost::kLaunchSimple).low == 1'958'042);
+    CHECK(p.at(Cost::kNicRate).low == 871);
+    CHECK(p.at(Cost::kNicRate).high == 1000);
+    CHECK(p.at(Cost::kLlMostOneHost).low == p[Cost::kLlMostOneHost]);
+}
+
 TEST_CASE("a bad profile is refused with file, line and key", "[unit]") {
     const std::string head = "machine: lab\ncosts:\n";
     CHECK(complaint(head + "  launch.ll: {value: 20}\n").find("m.yaml:3: costs.launch.ll.value") ==

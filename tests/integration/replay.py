@@ -35,6 +35,12 @@ def check(name, folder):
     result = json.loads(first)
     if [r["scenario"]["machine"] for r in (result, fitted)] != ["nccl-tuning", "h100"]:
         faults.append(f"{name}: the machine is not the default, or not the one named")
+    band = json.loads(replay(name, folder / "5", "--band"))
+    low, high = (band["bands"][0][side] for side in ("low_ps", "high_ps"))
+    if not low < band["step_time_ps"] < high:
+        faults.append(f"{name}: the band does not hold the step")
+    if {**band, "bands": []} != result:
+        faults.append(f"{name}: the band changes more than itself")
     if result["step_time_ps"] == fitted["step_time_ps"]:
         faults.append(f"{name}: another machine's figures change nothing")
     executed = sum(c["count"] for c in result["collectives"] if c["kind"] != "sendrecv")

@@ -23,6 +23,8 @@ struct Report {
 
 [[nodiscard]] std::string html_report(const Report& r);
 [[nodiscard]] std::string text_report(const Report& r);
+/// A line for each band of the step time: which figures widen it most; empty without bands.
+[[nodiscard]] std::string bands_text(const Result& r);
 /// The table of the busiest links; empty when nothing crosses one.
 [[nodiscard]] std::string links_text(const Result& r);
 /// JSON Array of the Trace Event Format (Perfetto, chrome://tracing): a process a rank, a thread a

@@ -82,6 +82,23 @@ TEST_CASE("the first screen says where the time goes and what limits it", "[unit
     CHECK(text.rfind("endpoint calibrated\n", 0) == 0);  // what it rests on comes first
 }
 
+TEST_CASE("a band stands beside the step, with what widens it most", "[unit]") {
+    Result r = made_up();
+    CHECK(bands_text(r).empty());
+    CHECK_FALSE(holds(html_report(report_of(r)), "5 to 95 %"));
+    r.bands = {{.low = ms(95),
+                .high = ms(112),
+                .by = "machine <lab>'s ranges",
+                .parts = {{"nic.rate", ms(4), ms(12)}, {"launch.ll", ms(3), ms(0)}}}};
+    const std::string text = text_report(report_of(r));
+    CHECK(holds(text, "step time   100 ms (95 .. 112 ms by machine <lab>'s ranges)"));
+    CHECK(holds(text, "widest: nic.rate (-4 ms, +12 ms), launch.ll (-3 ms, +0)"));
+    const std::string page = html_report(report_of(r));
+    CHECK(holds(page, "95 ms .. 112 ms"));
+    CHECK(holds(page, "5 to 95 % by machine &lt;lab&gt;&#39;s ranges"));
+    CHECK(holds(page, "<td class=\"t\"><code>launch.ll</code></td><td>3 ms</td>"));
+}
+
 TEST_CASE("an empty result is still a report", "[unit]") {
     const Result r;
     CHECK(holds(html_report(report_of(r)), "</html>"));

@@ -46,6 +46,8 @@ std::string key(const std::vector<Share>& shares) {
 std::string headline(const Report& report) {
     const Result& r = *report.result;
     std::string out = "<div class=\"big\">" + number(to_string(r.step_time), "step time");
+    for (const Band& b : r.bands)
+        out += number(to_string(b.low) + " .. " + to_string(b.high), "5 to 95 % by " + b.by);
     if (r.has_compute) {
         SimDuration exposed;
         for (const FamilyTime& f : r.families) exposed += f.exposed;

@@ -28,11 +28,24 @@ std::string parts(const Trust& t) {
     return out + "</tbody></table></div>";
 }
 
+/// What each figure's range does to the step time.
+std::string band_parts(const Band& b) {
+    if (b.parts.empty()) return {};
+    std::string out = "<h3>The step's range, 5 to 95 %, by " + escaped(b.by) +
+                      "</h3><div class=\"scroll\"><table><thead><tr><th class=\"t\">figure</th>"
+                      "<th>shortens the step by</th><th>lengthens it by</th></tr></thead><tbody>";
+    for (const Band::Part& p : b.parts)
+        out += fmt::format("<tr><td class=\"t\"><code>{}</code></td><td>{}</td><td>{}</td></tr>",
+                           escaped(p.name), to_string(p.below), to_string(p.above));
+    return out + "</tbody></table></div>";
+}
+
 }  // namespace
 
 std::string notes(const Report& report) {
     const Result& r = *report.result;
     std::string out = parts(r.trust);
+    for (const Band& b : r.bands) out += band_parts(b);
     if (!r.warnings.empty()) out += "<h3>Warnings</h3>" + list(r.warnings, "notes warn");
     out += "<h3>Assumptions</h3>" + list(r.assumptions, "notes");
     out += "<h3>Scenario</h3><div class=\"scroll\"><table><tbody>";

@@ -13,11 +13,11 @@ std::string percent(double share) {
 }
 
 void add_step(std::string& out, const Result& r) {
-    out += fmt::format("step time   {}   (rank {}, the slowest", to_string(r.step_time),
+    out += fmt::format("step time   {}   (rank {}, the slowest", with_bands(r.step_time, r.bands),
                        r.slowest_rank.valid() ? std::to_string(r.slowest_rank.value()) : "-");
     if (!r.lower_bound_by.empty())
         out += fmt::format("; no step beats {}, {}", to_string(r.lower_bound), r.lower_bound_by);
-    out += ")\n";
+    out += ")\n" + bands_text(r);
     if (!r.has_compute) out += "compute: none in the trace, so no exposure is reported\n";
     for (const Share& s : shares_of(r))
         out += fmt::format("  {:<16} {:>12}   {}\n", s.name, to_string(s.time), percent(s.of_step));
@@ -48,6 +48,21 @@ void add_collectives(std::string& out, const Result& r) {
 }
 
 }  // namespace
+
+std::string bands_text(const Result& r) {
+    constexpr std::size_t kParts = 3;
+    std::string out;
+    for (const Band& b : r.bands) {
+        std::vector<std::string> widest;
+        for (std::size_t i = 0; i < std::min(b.parts.size(), kParts); ++i)
+            widest.push_back(fmt::format("{} (-{}, +{})", b.parts[i].name,
+                                         to_string(b.parts[i].below), to_string(b.parts[i].above)));
+        if (!widest.empty())
+            out +=
+                fmt::format("band: 5 to 95 % by {}; widest: {}\n", b.by, fmt::join(widest, ", "));
+    }
+    return out;
+}
 
 std::string links_text(const Result& r) {
     if (r.busiest_distinct.empty()) return {};

@@ -1,0 +1,89 @@
+#include "simulator/band.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+
+#include "base/check.hpp"
+
+namespace weft {
+namespace {
+
+SimDuration root_of_squares(const std::vector<Band::Part>& parts, SimDuration Band::Part::*side) {
+    double sum = 0;
+    for (const Band::Part& p : parts) {
+        const auto ps = static_cast<double>((p.*side).ps());
+        sum += ps * ps;
+    }
+    return SimDuration{static_cast<std::int64_t>(std::sqrt(sum) + 0.5)};
+}
+
+std::string source_of(const MachineProfile& m) {
+    return fmt::format("machine {}'s ranges", m.name);
+}
+
+/// The ends of a figure's range that differ from its value.
+std::vector<std::int64_t> ends_of(const Estimate& e) {
+    std::vector<std::int64_t> ends;
+    if (e.low < e.value) ends.push_back(e.low);
+    if (e.high > e.value) ends.push_back(e.high);
+    return ends;
+}
+
+}  // namespace
+
+std::vector<Band> bands_by_figures(const MachineProfile& m, const std::vector<SimDuration>& middle,
+                                   const TimesUnder& times) {
+    std::vector<Band> bands(middle.size());
+    for (std::size_t i = 0; i < kCosts; ++i) {
+        std::vector<Band::Part> parts(middle.size());
+        for (const std::int64_t end : ends_of(m.costs[i])) {
+            MachineProfile moved = m;
+            moved.costs[i].value = end;
+            const std::vector<SimDuration> now = times(moved);
+            WEFT_CHECK(now.size() == middle.size(), "{} times of {}", now.size(), middle.size());
+            for (std::size_t k = 0; k < now.size(); ++k) {
+                parts[k].below = std::max(parts[k].below, middle[k] - now[k]);
+                parts[k].above = std::max(parts[k].above, now[k] - middle[k]);
+            }
+        }
+        for (std::size_t k = 0; k < parts.size(); ++k) {
+            if (parts[k].below == SimDuration{} && parts[k].above == SimDuration{}) continue;
+            parts[k].name = cost_table()[i].name;
+            bands[k].parts.push_back(std::move(parts[k]));
+        }
+    }
+    for (std::size_t k = 0; k < bands.size(); ++k) {
+        Band& b = bands[k];
+        b.by = source_of(m);
+        b.low = middle[k] - std::min(root_of_squares(b.parts, &Band::Part::below), middle[k]);
+        b.high = middle[k] + root_of_squares(b.parts, &Band::Part::above);
+        std::stable_sort(b.parts.begin(), b.parts.end(),
+                         [](const Band::Part& x, const Band::Part& y) {
+                             return x.below + x.above > y.below + y.above;
+                         });
+    }
+    return bands;
+}
+
+Band band_by_figures(const Scenario& s, SimDuration step, const ProgressSink& progress) {
+    if (s.endpoint == EndpointModel::kIdeal)
+        return {
+            .low = step, .high = step, .by = "endpoint ideal, which has no figures", .parts = {}};
+    std::size_t runs = 0;
+    for (const Estimate& e : s.machine.costs) runs += ends_of(e).size();
+    std::size_t done = 0;
+    const TimesUnder times = [&](const MachineProfile& m) {
+        Scenario moved = s;
+        moved.machine = m;
+        moved.symmetry = true;  // the same answer, and quickest
+        if (progress)
+            progress(static_cast<double>(done) / static_cast<double>(runs),
+                     fmt::format("band: run {} of {}", done + 1, runs));
+        ++done;
+        return std::vector<SimDuration>{simulate(moved).step_time};
+    };
+    return bands_by_figures(s.machine, {step}, times).front();
+}
+
+}  // namespace weft

@@ -1,0 +1,30 @@
+#pragma once
+// Band: how far a simulated time can be off by the ranges of a machine's figures.
+//
+// Models: each figure of the MachineProfile is set to its low and its high end (5 and 95 %) with
+// all others at their values; what shortens a time and what lengthens it are added apart, each as
+// the root of the sum of squares. A figure that changes nothing, or has no range, takes no part.
+// Leaves out: that figures fitted together are correlated (an error of the launch is often made up
+// for by the step's), that the model itself may be wrong (docs/accuracy.md says by how much), and
+// compute times. Formula: GUM (JCGM 100:2008) 5.1.2, with differences for derivatives. Cost: two
+// simulations a figure that has a range. Deterministic: integers, and sqrt.
+#include <functional>
+#include <vector>
+
+#include "simulator/scenario.hpp"
+#include "traces/results.hpp"
+
+namespace weft {
+
+/// Several times under a machine's figures, always the same ones in the same order.
+using TimesUnder = std::function<std::vector<SimDuration>(const MachineProfile&)>;
+
+/// A band around each of `middle`, the times under `m` itself.
+[[nodiscard]] std::vector<Band> bands_by_figures(const MachineProfile& m,
+                                                 const std::vector<SimDuration>& middle,
+                                                 const TimesUnder& times);
+/// The band of a scenario's step time.
+[[nodiscard]] Band band_by_figures(const Scenario& s, SimDuration step,
+                                   const ProgressSink& progress = {});
+
+}  // namespace weft
