@@ -11,7 +11,8 @@ namespace weft::tools {
 
 void add_trust_flags(CLI::App& sub, TrustOptions& o) {
     sub.add_option("--measured", o.measured,
-                   "file of measured times: YAML, CSV or a result.json (traces/measured)");
+                   "measured times: YAML, CSV, a result.json, PyTorch's flight recorder as JSON or "
+                   "NCCL Inspector's log (traces/measured)");
     sub.add_option("--measured-step", o.measured_step, "the step time that you measured: 4.9s");
     sub.add_option("--measured-on", o.measured_on,
                    "fabric that ran the measured job (default: --fabric)");

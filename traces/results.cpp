@@ -101,7 +101,8 @@ Json to_json(const Trust& t) {
             {"parts", list(t.parts)},
             {"unexplained_part", t.unexplained},
             {"unexplained_ps", t.unexplained_time.ps()},
-            {"not_measured", t.silent}};
+            {"not_measured", t.silent},
+            {"not_in_the_workload", t.unmatched}};
 }
 
 }  // namespace

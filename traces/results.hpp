@@ -84,17 +84,18 @@ struct TrustPart {
 struct Trust {
     enum class Verdict : std::uint8_t { kNothingMeasured, kReproduced, kNotReproduced };
     Verdict verdict = Verdict::kNothingMeasured;
-    std::string measured_by;          // where the measured times come from
-    std::string on;                   // where the job was simulated: "hpn7, library weft"
-    std::int64_t limit_ppm = 0;       // of the step, in millionths
-    SimDuration step;                 // what shares are of: measured, or else simulated
-    bool step_measured = false;       //
-    SimDuration simulated_step;       //
-    std::vector<TrustPart> parts;     // compute, then by family
-    std::string unexplained;          // the part that misses by most
-    SimDuration unexplained_time;     // measured less simulated
-    std::vector<std::string> silent;  // communication that has no measured time
-    bool predicted_anyway = false;    // not reproduced, and the user asked for the number
+    std::string measured_by;             // where the measured times come from
+    std::string on;                      // where the job was simulated: "hpn7, library weft"
+    std::int64_t limit_ppm = 0;          // of the step, in millionths
+    SimDuration step;                    // what shares are of: measured, or else simulated
+    bool step_measured = false;          //
+    SimDuration simulated_step;          //
+    std::vector<TrustPart> parts;        // compute, then by family
+    std::string unexplained;             // the part that misses by most
+    SimDuration unexplained_time;        // measured less simulated
+    std::vector<std::string> silent;     // communication that has no measured time
+    std::vector<std::string> unmatched;  // measured communication that is not in the workload
+    bool predicted_anyway = false;       // not reproduced, and the user asked for the number
 };
 
 /// A range that the step time is believed in, 5 to 95 %, by one source of doubt.

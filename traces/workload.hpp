@@ -80,7 +80,8 @@ struct Measured {
     std::optional<SimDuration> compute;
     std::optional<SimDuration> bubble;
     std::vector<MeasuredFamily> families;
-    std::string source;  // "result.json of an earlier run"
+    std::string source;                  // "result.json of an earlier run"
+    std::vector<std::string> unmatched;  // recorded, and in no op: "allreduce of 4 B over dp"
 };
 
 struct Workload {

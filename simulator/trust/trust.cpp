@@ -40,6 +40,7 @@ class Comparison {
   public:
     Comparison(const Workload& w, const Result& r) : w_(w), r_(r) {
         t_.measured_by = w.measured.source;
+        t_.unmatched = w.measured.unmatched;
         t_.simulated_step = r.step_time;
         t_.step_measured = w.measured.step.has_value();
         t_.step = w.measured.step.value_or(r.step_time);
@@ -209,6 +210,10 @@ std::string parts_text(const Trust& t) {
         out += fmt::format(", {} more part{}", more, more == 1 ? "" : "s");
     }
     if (!t.silent.empty()) out += fmt::format("; not measured: {}", fmt::join(t.silent, ", "));
+    if (!t.unmatched.empty())
+        out += fmt::format(
+            "; measured but not in the workload: {}{}", t.unmatched.front(),
+            t.unmatched.size() == 1 ? "" : fmt::format(" and {} more", t.unmatched.size() - 1));
     return out;
 }
 

@@ -45,6 +45,14 @@ EVENT = ('{"ph": "X", "cat": "kernel", "name": "ncclDevKernel", "pid": 0, "ts": 
          '"Group size": 2, "dtype": "BFloat16", "Process Group Ranks": "[0, 1]"}}')
 PROFILE = ('{"distributedInfo": {"rank": 0, "world_size": 8}, "traceEvents": [' + EVENT + "]}")
 
+DUMP = ('{"version": "2.10", "pg_config": {"0": {"name": "0", "desc": "default_pg", "ranks": '
+        '"[0, 1, 2, 3, 4, 5, 6, 7]"}}, "entries": [{"process_group": ["0", "default_pg"], '
+        '"collective_seq_id": 1, "op_id": 1, "profiling_name": "nccl:_all_gather_base", '
+        '"input_sizes": [[4]], "input_dtypes": ["BFloat16"], "output_sizes": [[32]], '
+        '"output_dtypes": ["BFloat16"], "duration_ms": 0.5}]}\n')
+RECORD = ('{"header": {"id": "0x1", "rank": 0, "n_ranks": 8, "nnodes": 1}, "coll_perf": {"coll": '
+          '"AllGather", "coll_sn": 1, "coll_msg_size_bytes": 8, "coll_exec_time_us": 9}}\n')
+
 LAYER = "mlp -1 500 ALLGATHER 64 700 NONE 0 900 NONE 0 100\n"
 
 TRACES = {
@@ -53,6 +61,15 @@ TRACES = {
     "nan.txt": HEADER + "1\n" + LAYER.replace("500", "nan"),
     "minus.txt": HEADER + "1\n" + LAYER.replace(" 64 ", " -64 "),
     "large.txt": HEADER + "1\n" + LAYER.replace(" 64 ", " 99999999999999999999 "),
+    "cut_dump.json": DUMP + DUMP[:70],
+    "other_dump.json": DUMP.replace("[[32]]", "[[33]]"),
+    "idle_dump.json": DUMP.replace("duration_ms", "duration"),
+    "wide_dump.json": DUMP.replace("[[32]]", "[[4294967296, 4294967296, 4294967296]]"),
+    "odd_dump.json": DUMP.replace('["0", "default_pg"]', '"0"'),
+    "cut_inspector.log": RECORD + RECORD[:-30],
+    "other_inspector.log": RECORD.replace("bytes\": 8", "bytes\": 16"),
+    "minus_inspector.log": RECORD + RECORD.replace("us\": 9", "us\": -9"),
+    "list_inspector.log": RECORD + "[1]\n",
     "cut_profile.json": PROFILE[:-40],
     "cpu_profile.json": PROFILE.replace('"kernel"', '"cpu_op"'),
     "old_profile.json": PROFILE.replace("Collective name", "Collective"),
@@ -142,6 +159,22 @@ CASES = [
     ("replay {dir}/good.txt --measured {dir}/garbage.yaml --out {out}", ["garbage.yaml"]),
     ("replay {dir}/good.txt --measured {dir}/times.csv --out {out}", ["times.csv:2", "TP"]),
     ("replay {dir}/good.txt --measured {dir}/cut.json --out {out}", ["cut.json", "JSON"]),
+    ("replay {dir}/good.txt --measured {dir}/cut_dump.json --out {out}", ["cut_dump.json:2"]),
+    ("replay {dir}/good.txt --measured {dir}/other_dump.json --out {out}",
+     ["other_dump.json", "allgather of 66 B over default_pg"]),
+    ("replay {dir}/good.txt --measured {dir}/idle_dump.json --out {out}", ["ENABLE_TIMING"]),
+    ("replay {dir}/good.txt --measured {dir}/wide_dump.json --out {out}",
+     ["entries[0].output_sizes", "1 PiB"]),
+    ("replay {dir}/good.txt --measured {dir}/odd_dump.json --out {out}",
+     ["entries[0].process_group"]),
+    ("replay {dir}/good.txt --measured {dir}/cut_inspector.log --out {out}",
+     ["cut_inspector.log:2", "JSON"]),
+    ("replay {dir}/good.txt --measured {dir}/other_inspector.log --out {out}",
+     ["allgather of 128 B", "8 ranks"]),
+    ("replay {dir}/good.txt --measured {dir}/minus_inspector.log --out {out}",
+     ["record 2.coll_perf.coll_exec_time_us", "-9"]),
+    ("replay {dir}/good.txt --measured {dir}/list_inspector.log --out {out}", ["record 2"]),
+    ("replay {dir}/good.txt --measured {dir}/cut_profile.json --out {out}", ["JSON"]),
     ("replay {dir}/good.txt --measured-step 4.9 --out {out}", ["--measured-step", "unit"]),
     ("replay {dir}/good.txt --measured-step 0s --out {out}", ["--measured-step", "above 0"]),
     ("replay {dir}/good.txt --measured-step 1s --measured-on hpm7 --out {out}", ["hpm7"]),

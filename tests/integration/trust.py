@@ -94,6 +94,7 @@ def check_sample(folder):
     expect("no measured times, and a verdict",
            json.loads((folder / "plain/result.json").read_text())["trust"]
            == {"verdict": "nothing measured"})
+    check_records(folder, record)
     # Times in the trace itself, and another machine asked about than measured.
     step = f"{record['step_time_ps']}ps"
     own = folder / "own.yaml"
@@ -107,6 +108,42 @@ def check_sample(folder):
     expect(f"a step by hand: {hand.stderr}", "the rest of the step" in hand.stderr)
     half = replay(SAMPLE, folder / "half", "--measured-step", "300ms", "--json", status=3)
     expect("--json prints something when it refuses", half.stdout == "")
+
+
+def records_of(record, ranks_of, slower):
+    """The collectives of a result.json as PyTorch's flight recorder and as NCCL's Inspector."""
+    groups, entries, lines = {}, [], []
+    for number, c in enumerate(c for c in record["collectives"] if c["family"] in ranks_of):
+        ranks, per_rank = ranks_of[c["family"]], c["kind"] in ("allgather", "reducescatter")
+        time = c["mean_time_ps"] * (3 if c["family"] in slower else 1)
+        name, size = str(list(ranks_of).index(c["family"])), c["size_bytes"]
+        groups[name] = {"name": name, "desc": "undefined", "ranks": str(ranks)}
+        entries.append({
+            "process_group": [name, "undefined"], "collective_seq_id": number, "op_id": number,
+            "profiling_name": f"nccl:{c['kind']}", "input_sizes": [[size]],
+            "input_dtypes": ["Byte"], "output_sizes": [[1]], "output_dtypes": ["Byte"],
+            "duration_ms": time / 1e9, "state": "completed", "is_p2p": False})
+        lines.append(json.dumps({
+            "header": {"id": "0x" + name, "rank": 0, "n_ranks": len(ranks), "nnodes": 1},
+            "coll_perf": {"coll": c["kind"], "coll_sn": number, "coll_exec_time_us": time / 1e6,
+                          "coll_msg_size_bytes": size // (len(ranks) if per_rank else 1)}}))
+    return {"dump.json": json.dumps({"pg_config": groups, "entries": entries}),
+            "inspector.log": "\n".join(lines) + "\n"}
+
+
+def check_records(folder, record):
+    """Recorders that know communicators and not families, of the job that `record` is."""
+    ranks_of = {"TP": list(range(8)), "DP": [0, 8]}
+    for name, text in records_of(record, ranks_of, ()).items():
+        (folder / name).write_text(text)
+        said = replay(SAMPLE, folder / "recorded", "--measured", folder / name).stdout
+        expect(f"{name} is not reproduced: {said[:300]}",
+               said.startswith("reproduces your measured times"))
+    for name, text in records_of(record, ranks_of, ("DP",)).items():
+        (folder / name).write_text(text)
+        said = replay(SAMPLE, folder / "refused", "--measured", folder / name, status=3)
+        expect(f"{name}: the slow part is not named: {said.stderr}",
+               "largest unexplained part: DP reducescatter" in said.stderr)
 
 
 def check_profile(folder):

@@ -12,12 +12,18 @@ std::string list(const std::vector<std::string>& items, const char* css) {
     return out + "</ul>";
 }
 
+std::string joined(const std::string& what, const std::vector<std::string>& items) {
+    return items.empty() ? "" : fmt::format(" {}: {}.", what, fmt::join(items, "; "));
+}
+
 /// What was measured, beside what was simulated of it.
 std::string parts(const Trust& t) {
-    if (t.parts.empty()) return {};
+    if (t.verdict == Trust::Verdict::kNothingMeasured) return {};
     std::string out =
-        "<h3>The measured job, simulated on " + escaped(t.on) +
-        "</h3><div class=\"scroll\"><table><thead><tr><th class=\"t\">part</th><th>measured</th>"
+        "<h3>The measured job, simulated on " + escaped(t.on) + "</h3><p>" +
+        escaped("Measured by " + t.measured_by + "." + joined("Not measured", t.silent) +
+                joined("Measured but not in the workload", t.unmatched)) +
+        "</p><div class=\"scroll\"><table><thead><tr><th class=\"t\">part</th><th>measured</th>"
         "<th>simulated</th></tr></thead><tbody>";
     const auto row = [](const std::string& name, SimDuration measured, SimDuration simulated) {
         return fmt::format("<tr><td class=\"t\">{}</td><td>{}</td><td>{}</td></tr>", escaped(name),

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "topology/io/document.hpp"
+#include "traces/detail/json_values.hpp"
 #include "traces/measured/forms.hpp"
 
 namespace weft {
@@ -40,7 +41,7 @@ Collective kind_of(const std::string& name, const std::string& file, int line) {
 
 namespace {
 
-using RowKey = std::tuple<std::string, Collective, Bytes>;
+using measured::RowKey;
 
 /// Family, kind and size of a communication op.
 RowKey key_of(const Workload& w, const Op& op) {
@@ -51,7 +52,7 @@ RowKey key_of(const Workload& w, const Op& op) {
 }
 
 /// What of the workload is nearest to a row that nothing answers to.
-std::string nearest(const std::map<RowKey, SimDuration>& known, const MeasuredRow& row) {
+std::string nearest(const std::map<RowKey, std::int64_t>& known, const MeasuredRow& row) {
     std::string sizes;
     std::string kinds;
     for (const auto& [key, unused] : known) {
@@ -84,6 +85,62 @@ void check_families(const MeasuredTimes& times, const Workload& w) {
     }
 }
 
+/// Which of the forms that begin with a brace.
+MeasuredTimes read_json(const TraceText& file) {
+    detail::Json first;
+    detail::JsonValues(file).next(first);
+    if (first.contains("schema")) return measured::read_result(file);
+    if (first.contains("header")) return measured::read_inspector(file);
+    if (first.contains("entries") || first.contains("pg_config"))
+        return measured::read_flight_recorder(file);
+    if (first.contains("traceEvents"))
+        measured::reject(file.file, 0, "traceEvents", "a trace of PyTorch's profiler",
+                         "measured times; such a trace holds its own: replay it",
+                         "weft replay profile.json");
+    measured::reject(file.file, 0, {}, "JSON of no known form",
+                     "a result.json of weft, a flight recorder's dump or NCCL Inspector's log", {});
+}
+
+/// The mean time of every size that the workload moves, 0 where none was measured.
+using Means = std::map<RowKey, std::int64_t>;
+
+/// Rows that a person wrote name each size once.
+void lay_named(const MeasuredTimes& times, Means& means) {
+    for (const MeasuredRow& row : times.rows) {
+        if (row.family.empty()) continue;
+        const std::string what =
+            fmt::format("{} of {}B over {}", name_of(row.kind), row.size.count(), row.family);
+        const auto found = means.find({row.family, row.kind, row.size});
+        if (found == means.end())
+            measured::reject(times.file, row.line, "collectives", what, nearest(means, row), {});
+        if (found->second > 0)
+            measured::reject(times.file, row.line, "collectives", what + " again",
+                             "one row for each group, collective and size", {});
+        found->second = row.time.ps();
+    }
+}
+
+/// Rows of a record: several communicators may be groups of one family. What no op answers to.
+std::vector<std::string> lay_recorded(const MeasuredTimes& times, const Workload& w, Means& means) {
+    std::vector<MeasuredRow> rows;
+    for (const MeasuredRow& row : times.rows)
+        if (row.family.empty()) rows.push_back(row);
+    if (rows.empty()) return {};
+    std::vector<std::string> unmatched = measured::resolve(times, w, means, rows);
+    if (rows.empty())
+        measured::reject(times.file, 0, {}, unmatched.front(),
+                         "at least one collective that the workload runs, over the same ranks", {});
+    std::map<RowKey, std::pair<Int128, std::int64_t>> sums;
+    for (const MeasuredRow& row : rows) {
+        auto& [sum, count] = sums[{row.family, row.kind, row.size}];
+        sum += Int128{row.time.ps()} * row.count;
+        count += row.count;
+    }
+    for (const auto& [key, sum] : sums)
+        means[key] = static_cast<std::int64_t>(sum.first / sum.second);
+    return unmatched;
+}
+
 }  // namespace
 
 MeasuredTimes read_measured(const TraceText& file) {
@@ -92,7 +149,7 @@ MeasuredTimes read_measured(const TraceText& file) {
         measured::reject(file.file, 0, {}, "an empty file", "measured times", {});
     MeasuredTimes times;
     if (file.text[first] == '{')
-        times = measured::read_result(file);
+        times = read_json(file);
     else if (file.text.compare(first, 6, "group,") == 0)
         times = measured::read_csv(file);
     else
@@ -110,30 +167,18 @@ MeasuredTimes load_measured(const std::string& path) {
 }
 
 void apply(const MeasuredTimes& times, Workload& w) {
-    std::map<RowKey, SimDuration> known;  // every size that the workload moves
+    Means means;
     for (const Program& p : w.programs)
         for (const Op& op : p.ops)
-            if (!std::holds_alternative<ComputeOp>(op.what)) known[key_of(w, op)] = {};
-    for (const MeasuredRow& row : times.rows) {
-        const auto found = known.find({row.family, row.kind, row.size});
-        if (found == known.end())
-            measured::reject(
-                times.file, row.line, "collectives",
-                fmt::format("{} of {}B over {}", name_of(row.kind), row.size.count(), row.family),
-                nearest(known, row), {});
-        if (found->second > SimDuration{0})
-            measured::reject(times.file, row.line, "collectives",
-                             fmt::format("{} of {}B over {} again", name_of(row.kind),
-                                         row.size.count(), row.family),
-                             "one row for each group, collective and size", {});
-        found->second = row.time;
-    }
+            if (!std::holds_alternative<ComputeOp>(op.what)) means[key_of(w, op)] = 0;
+    lay_named(times, means);
+    std::vector<std::string> unmatched = lay_recorded(times, w, means);
     check_families(times, w);
     for (Program& p : w.programs)
         for (Op& op : p.ops) {
             if (std::holds_alternative<ComputeOp>(op.what)) continue;
-            const SimDuration time = known.at(key_of(w, op));
-            if (time > SimDuration{0}) op.measured = time;
+            const std::int64_t mean = means.at(key_of(w, op));
+            if (mean > 0) op.measured = SimDuration{mean};
         }
     Measured& m = w.measured;
     const Measured& from = times.step;
@@ -142,6 +187,8 @@ void apply(const MeasuredTimes& times, Workload& w) {
     if (from.bubble) m.bubble = from.bubble;
     if (!from.families.empty()) m.families = from.families;
     m.source = std::filesystem::path(times.file).filename().string();
+    if (!times.note.empty()) m.source += " (" + times.note + ")";
+    m.unmatched = std::move(unmatched);
 }
 
 }  // namespace weft
