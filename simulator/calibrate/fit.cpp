@@ -8,6 +8,7 @@
 #include "base/check.hpp"
 #include "base/result.hpp"
 #include "simulator/endpoint/belief.hpp"
+#include "simulator/endpoint/fitted.hpp"
 
 namespace weft {
 namespace {
@@ -184,6 +185,11 @@ class Fitter {
         Fit fit;
         fit.rounds = rounds;
         fit.profile = profile_at(at);
+        fit.profile.fitted.clear();
+        for (const MeasuredCase* c : *cases_)
+            if (!c->points.empty())
+                add_fitted(fit.profile, {c->collective, c->hosts, c->points.front().size},
+                           {c->collective, c->hosts, c->points.back().size});
         const Matrix a = curvature(errors);
         double chi = 0;
         for (const double e : errors) chi += weight(e) * e * e / kSigma / kSigma;

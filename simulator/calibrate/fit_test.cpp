@@ -138,4 +138,8 @@ TEST_CASE("figures that the rows do not touch keep their constant and a wide ran
         CHECK(fit.profile.at(c.cost).high > fit.profile.at(c.cost).low);
         CHECK(fit.profile.at(c.cost).from.find("hardly determined") == 0);
     }
+    REQUIRE(fit.profile.fitted.size() == 1);
+    CHECK(fit.profile.fitted[0].most_hosts == 1);
+    CHECK(fit.profile.fitted[0].least_size == curves[0].points.front().size);
+    CHECK(fit.profile.fitted[0].most_size == curves[0].points.back().size);
 }

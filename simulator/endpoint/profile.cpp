@@ -138,6 +138,61 @@ Estimate read_estimate(MapReader& r, const CostInfo& info, Cost c) {
     return e;
 }
 
+/// "64KiB" where that is exact, else bytes.
+std::string size_text(Bytes b) {
+    std::string text = to_string(b);
+    std::erase(text, ' ');
+    return parse_bytes(text) == b ? text : fmt::format("{}B", b.count());
+}
+
+/// The two ends of `key: [low, high]`.
+std::array<const ConfigNode*, 2> read_ends(MapReader& r, const char* key, const char* example) {
+    const ConfigNode& node = r.at(key, example);
+    const bool two = node.kind == ConfigNode::Kind::kList && node.items.size() == 2 &&
+                     node.items[0].kind == ConfigNode::Kind::kScalar &&
+                     node.items[1].kind == ConfigNode::Kind::kScalar;
+    if (!two) r.reject(node, key, "no list of two", "the least and the most", example);
+    return {&node.items[0], &node.items[1]};
+}
+
+FittedRange read_fitted(MapReader& r) {
+    constexpr std::uint32_t kMostHosts = 1 << 20;
+    FittedRange f;
+    std::vector<std::string> names;
+    for (int c = 0; c <= static_cast<int>(Collective::kSendRecv); ++c)
+        names.emplace_back(name_of(static_cast<Collective>(c)));
+    (void)r.at("collective", "allreduce");
+    f.collective = static_cast<Collective>(r.choice_or("collective", names, 0));
+    const auto hosts = read_ends(r, "hosts", "[1, 4]");
+    const auto sizes = read_ends(r, "sizes", "[64KiB, 16GiB]");
+    const auto host = [&](const ConfigNode& n) {
+        std::uint32_t value = 0;
+        for (const char c : n.scalar)
+            if (c >= '0' && c <= '9' && value <= kMostHosts)
+                value = value * 10 + static_cast<std::uint32_t>(c - '0');
+            else
+                value = kMostHosts + 1;
+        if (value == 0 || value > kMostHosts)
+            r.reject(n, "hosts", printable(n.scalar), "a number of hosts", "[1, 4]");
+        return value;
+    };
+    const auto size = [&](const ConfigNode& n) {
+        try {
+            return parse_bytes(n.scalar);
+        } catch (const ConfigError& e) {
+            throw e.at(r.file(), n.line, r.path_of("sizes"));
+        }
+    };
+    f.least_hosts = host(*hosts[0]);
+    f.most_hosts = host(*hosts[1]);
+    f.least_size = size(*sizes[0]);
+    f.most_size = size(*sizes[1]);
+    if (f.least_hosts > f.most_hosts || f.least_size > f.most_size)
+        r.reject(*hosts[0], "hosts", "the most before the least", "[least, most]", "[1, 4]");
+    r.finish();
+    return f;
+}
+
 }  // namespace
 
 const std::array<CostInfo, kCosts>& cost_table() {
@@ -189,6 +244,11 @@ std::int64_t parse_cost(Cost c, const std::string& text) {
 std::string to_yaml(const MachineProfile& p) {
     std::string out = fmt::format("machine: \"{}\"\ntitle: \"{}\"\n", p.name, p.title);
     if (!p.also.empty()) out += fmt::format("also: [{}]\n", fmt::join(p.also, ", "));
+    if (!p.fitted.empty()) out += "fitted:\n";
+    for (const FittedRange& f : p.fitted)
+        out += fmt::format("  - {{collective: {}, hosts: [{}, {}], sizes: [{}, {}]}}\n",
+                           name_of(f.collective), f.least_hosts, f.most_hosts,
+                           size_text(f.least_size), size_text(f.most_size));
     out += "costs:\n";
     for (std::size_t i = 0; i < kCosts; ++i) {
         const Cost c = static_cast<Cost>(i);
@@ -211,6 +271,7 @@ MachineProfile parse_profile(const std::string& text, const std::string& file) {
         if (p.also.empty())
             top.reject(*also, "also", "no list of names", "machines", "[h200, h800]");
     }
+    for (MapReader& one : top.maps("fitted")) p.fitted.push_back(read_fitted(one));
     const ConfigNode& costs = top.at("costs", "launch.simple: {value: 8.4us}");
     MapReader reader(costs, file, "costs");
     for (std::size_t i = 0; i < kCosts; ++i) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/units.hpp"
+#include "collectives/plan/plan.hpp"
 
 namespace weft {
 
@@ -59,10 +60,21 @@ struct Estimate {
     std::string from;
 };
 
+/// Hosts and sizes of the curves that a profile was fitted to: of one collective, on one host or on
+/// several (simulator/endpoint/fitted.hpp).
+struct FittedRange {
+    Collective collective = Collective::kAllReduce;
+    std::uint32_t least_hosts = 1;
+    std::uint32_t most_hosts = 1;
+    Bytes least_size;
+    Bytes most_size;
+};
+
 struct MachineProfile {
     std::string name = "nccl-tuning";
     std::string title;
-    std::vector<std::string> also;  // machines it stands for besides: "h200"
+    std::vector<std::string> also;    // machines it stands for besides: "h200"
+    std::vector<FittedRange> fitted;  // empty: to nothing that is known
     std::array<Estimate, kCosts> costs;
 
     [[nodiscard]] std::int64_t operator[](Cost c) const {

@@ -25,8 +25,16 @@ TEST_CASE("a profile's YAML form reads back as written", "[unit]") {
     p.at(Cost::kLaunchSimple) = {
         .value = 17'250'000, .low = 15'000'000, .high = 19'000'001, .from = "a log"};
     p.at(Cost::kNicRate) = {.value = 931, .low = 930, .high = 940, .from = "a log"};
+    p.fitted = {{Collective::kAllToAll, 2, 4, Bytes{1000}, Bytes{1 << 30}},
+                {Collective::kAllReduce, 1, 1, Bytes{(1 << 20) + 1}, Bytes{1 << 21}}};
     const MachineProfile q = parse_profile(to_yaml(p), "m.yaml");
     CHECK(q.name == "lab");
+    REQUIRE(q.fitted.size() == 2);
+    CHECK(q.fitted[0].collective == Collective::kAllToAll);
+    CHECK(q.fitted[0].least_hosts == 2);
+    CHECK(q.fitted[0].most_hosts == 4);
+    CHECK(q.fitted[1].least_size == Bytes{(1 << 20) + 1});
+    CHECK(q.fitted[1].most_size == Bytes{1 << 21});
     for (std::size_t i = 0; i < kCosts; ++i) {
         INFO(cost_table()[i].name);
         CHECK(q.costs[i].value == p.costs[i].value);
@@ -73,6 +81,19 @@ TEST_CASE("a bad profile is refused with file, line and key", "[unit]") {
           std::string::npos);
     CHECK(complaint(head + "  launch.ll: {value: 20us, low: 21us}\n").find("low <= value") !=
           std::string::npos);
+    const auto fitted = [&](const std::string& row) {
+        return complaint("machine: lab\nfitted:\n  - " + row + "\ncosts: {}\n");
+    };
+    CHECK(fitted("{collective: allreduce, hosts: [1, 4], sizes: [1KiB, 1GiB]}") == "accepted");
+    for (const char* row :
+         {"{collective: reduce, hosts: [1, 4], sizes: [1KiB, 1GiB]}", "{hosts: [1, 4]}",
+          "{collective: allreduce, hosts: 4, sizes: [1KiB, 1GiB]}",
+          "{collective: allreduce, hosts: [4, 1], sizes: [1KiB, 1GiB]}",
+          "{collective: allreduce, hosts: [0, 1], sizes: [1KiB, 1GiB]}",
+          "{collective: allreduce, hosts: [1, 99999999999], sizes: [1KiB, 1GiB]}",
+          "{collective: allreduce, hosts: [1, 4], sizes: [1, 1GiB]}",
+          "{collective: allreduce, hosts: [1, 4], sizes: [1KiB, 1GiB], gpus: 8}"})
+        CHECK(fitted(row).find("m.yaml:3: fitted") == 0);
     CHECK(complaint("machine: lab\n").find("m.yaml") == 0);
     CHECK(complaint("").find("m.yaml") == 0);
 }

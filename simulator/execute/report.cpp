@@ -6,6 +6,7 @@
 #include <set>
 #include <tuple>
 
+#include "simulator/endpoint/fitted.hpp"
 #include "simulator/execute/intervals.hpp"
 
 namespace weft {
@@ -62,6 +63,7 @@ class Reporter {
     void describe();
     void describe_algorithms();
     void warn_of_switches();
+    void warn_of_extrapolation();
     void describe_prices();
 
     const Scenario& s_;
@@ -338,6 +340,24 @@ void Reporter::warn_of_switches() {
     r_.warnings.insert(r_.warnings.end(), told.begin(), told.end());
 }
 
+/// What runs unlike anything that the machine's figures were fitted to.
+void Reporter::warn_of_extrapolation() {
+    if (s_.endpoint == EndpointModel::kIdeal) return;
+    std::vector<Ran> ran;
+    for (const Exchange& e : world_.workload().exchanges) {
+        Ran one{.collective = e.kind, .hosts = 1, .size = e.size};
+        for (const auto& variant : world_.universe().sets[e.set].traffic)
+            for (const auto& t : variant)
+                if (t) one.hosts = std::max(one.hosts, static_cast<std::uint32_t>(t->hosts()));
+        ran.push_back(one);
+    }
+    const std::string beyond = beyond_fit(s_.machine, ran);
+    if (beyond.empty()) return;
+    r_.warnings.push_back(fmt::format(
+        "machine {}'s figures are extrapolated by the model's structure, not by data: {}",
+        s_.machine.name, beyond));
+}
+
 /// Alphas: what the first group of each exchange pays, where only a few are run.
 void Reporter::describe_prices() {
     const CompiledWorkload& w = world_.workload();
@@ -372,6 +392,7 @@ void Reporter::describe() {
     add(endpoint_assumptions(s_));
     describe_algorithms();
     warn_of_switches();
+    warn_of_extrapolation();
     describe_prices();
     auto& m = r_.scenario;
     m["fabric.name"] = s_.fabric->name();

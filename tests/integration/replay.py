@@ -41,6 +41,10 @@ def check(name, folder):
         faults.append(f"{name}: the band does not hold the step")
     if {**band, "bands": []} != result:
         faults.append(f"{name}: the band changes more than itself")
+    if not any("extrapolated" in w and "(" in w for w in fitted["warnings"]):
+        faults.append(f"{name}: more hosts than were fitted, and no word of it")
+    if any("extrapolated" in w for w in result["warnings"]):
+        faults.append(f"{name}: constants that nothing was fitted to are called extrapolated")
     if result["step_time_ps"] == fitted["step_time_ps"]:
         faults.append(f"{name}: another machine's figures change nothing")
     executed = sum(c["count"] for c in result["collectives"] if c["kind"] != "sendrecv")
