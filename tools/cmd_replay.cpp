@@ -175,6 +175,7 @@ int run_replay(const Options& o) {
     }
     Result r = same ? std::move(*same) : answer(s);
     r.trust = trust;
+    if (const std::string weak = weak_line(trust); !weak.empty()) r.warnings.push_back(weak);
     if (o.band) {
         ProgressLine line;
         r.bands = {band_by_figures(s, r.step_time, line.sink())};

@@ -77,7 +77,8 @@ class Comparison {
         SimDuration in_trace;
         for (const Op& op : w_.programs[w_.program_of[r_.slowest_rank.index()]].ops)
             if (const auto* c = std::get_if<ComputeOp>(&op.what)) in_trace += c->time;
-        add("compute", r_.compute, w_.measured.compute.value_or(in_trace), true);
+        add(w_.measured.compute ? "compute" : "compute (the trace's)", r_.compute,
+            w_.measured.compute.value_or(in_trace), true);
     }
 
     void find_means() {
@@ -254,6 +255,26 @@ std::string trust_line(const Trust& t) {
     return fmt::format("does NOT reproduce your measured step: {} too {} {}; {}{}",
                        share(miss, t.step.ps()), miss > 0 ? "slow" : "fast", both, limit_text(t),
                        parts_text(t));
+}
+
+std::string weak_line(const Trust& t) {
+    constexpr std::int64_t kMatters = 10'000;  // a hundredth of the step
+    if (t.verdict != Trust::Verdict::kReproduced) return {};
+    const TrustPart* worst = nullptr;
+    Int128 most = 0;
+    for (const TrustPart& p : t.parts) {
+        const Int128 error = magnitude(Int128{p.simulated.ps()} - p.measured.ps());
+        if (error * kMillion <= Int128{kMatters} * t.step.ps() || error <= most ||
+            error * kMillion <= Int128{t.limit_ppm} * p.measured.ps())
+            continue;
+        worst = &p;
+        most = error;
+    }
+    if (worst == nullptr) return {};
+    return fmt::format(
+        "the measured step is reproduced as a whole, but not {} ({} simulated, {} measured): where "
+        "that weighs more than in the measured job, this prediction misses by more",
+        worst->name, to_string(worst->simulated), to_string(worst->measured));
 }
 
 std::string unexplained_line(const Trust& t) {

@@ -23,6 +23,9 @@ namespace weft {
 /// "reproduces your measured step within 2.3 % (471 ms simulated, 461 ms measured); TP allreduce
 /// +12 %, compute 0 %". One line; empty when nothing is measured.
 [[nodiscard]] std::string trust_line(const Trust& t);
+/// A part that misses by more than the limit of itself, and by a hundredth of the step, where the
+/// step is reproduced all the same: a warning for the prediction. Empty when there is none.
+[[nodiscard]] std::string weak_line(const Trust& t);
 /// "largest unexplained part: DP reducescatter, 380 ms more than simulated (38.8 % of the step)".
 [[nodiscard]] std::string unexplained_line(const Trust& t);
 

@@ -68,7 +68,7 @@ TEST_CASE("a step and parts within the limit are reproduced, the errors are said
     // 2 of 98 is 2.04 %: "within" rounds up.
     CHECK(has(trust_line(t),
               "reproduces your measured step within 2.1 % (100 ms simulated, 98 ms "
-              "measured); TP allreduce +11 %, compute 0 %, DP reducescatter 0 %"));
+              "measured); TP allreduce +11 %, compute (the trace's) 0 %, DP reducescatter 0 %"));
 }
 
 TEST_CASE("the part that misses by most is named, with its share", "[unit]") {
@@ -95,6 +95,19 @@ TEST_CASE("a hidden part that misses by more than the limit is not reproduced", 
     CHECK(t.verdict == Verdict::kReproduced);
     CHECK(t.silent == std::vector<std::string>{"TP allreduce"});
     CHECK(compare(w, result(), kTenPercent - 1).verdict == Verdict::kNotReproduced);
+}
+
+TEST_CASE("a part that the step outweighs is a warning where it is reproduced", "[unit]") {
+    Workload w = job();
+    w.measured.step = ms(105);
+    w.programs[0].ops[3].measured = ms(26);
+    const Trust t = compare(w, result(), kTenPercent);
+    CHECK(t.verdict == Verdict::kReproduced);
+    CHECK(has(weak_line(t), "not DP reducescatter (20 ms simulated, 26 ms measured)"));
+    w.programs[0].ops[3].measured = ms(22);  // within 10 % of itself
+    CHECK(weak_line(compare(w, result(), kTenPercent)).empty());
+    w.programs[0].ops[3].measured = ms(50);  // refused, so that nothing is predicted
+    CHECK(weak_line(compare(w, result(), kTenPercent)).empty());
 }
 
 TEST_CASE("a step that no measured part explains says so", "[unit]") {

@@ -14,6 +14,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WEFT = (ROOT / os.environ.get("WEFT_BUILD_DIR", "build/release") / "tools/weft").resolve()
 SAMPLE = ROOT / "traces/samples/two_stages.yaml"
+SIMAI = ROOT / "traces/samples/gpt_7b_64gpu.txt"
 PROFILE = ROOT / "traces/samples/profile_16gpu.json"
 SHARED = ROOT / "../shared/data/simai/aicb/generated/gpt_13B_n64_tp8_pp1_ep1_gbs64.txt"
 faults = []
@@ -84,6 +85,24 @@ def check(trace, folder, family, kind):
     limit = replay(trace, folder / "wide", "--measured", slow, "--trust-limit", "90%").stdout
     expect(f"{trace.name}: a wide limit still refuses", limit.startswith("reproduces"))
     return record
+
+
+def check_hidden(trace, folder):
+    """A job of a cluster with half the network, or half the NVLink, than --measured-on says."""
+    for figure, family in ("port_rate=100Gbps,trunk_rate=200Gbps", "DP"), \
+                          ("scale_up_rate=800Gbps", "TP"):
+        truth = folder / family
+        replay(trace, truth, "--fabric", f"hpn7:{figure}")
+        said = replay(trace, folder / "no", "--measured", truth / "result.json",
+                      "--trust-limit", "2%", status=3)
+        expect(f"{trace.name}, {figure}: {family} is not named: {said.stderr}",
+               f"largest unexplained part: {family} " in said.stderr)
+        expect("a refused prediction was written", not (folder / "no").exists())
+        wide = replay(trace, folder / family / "wide", "--measured", truth / "result.json",
+                      "--trust-limit", "30%").stdout
+        expect(f"{trace.name}, {figure}: within a wide limit no warning of {family}: {wide[:300]}",
+               wide.startswith("reproduces")
+               and f"reproduced as a whole, but not {family} " in wide)
 
 
 def check_sample(folder):
@@ -173,10 +192,12 @@ def check_profile(folder):
 
 with tempfile.TemporaryDirectory() as temporary:
     check_sample(pathlib.Path(temporary))
+    check_hidden(SIMAI, pathlib.Path(temporary))
     check_profile(pathlib.Path(temporary))
     if SHARED.exists():
         (pathlib.Path(temporary) / "shared").mkdir()
         check(SHARED, pathlib.Path(temporary) / "shared", "TP", "allgather")
+        check_hidden(SHARED, pathlib.Path(temporary) / "shared")
 print("\n".join(faults) or "measured jobs are reproduced, refused, and predicted anyway")
 if not faults and not SHARED.exists():
     print(f"SKIPPED: {SHARED.name} with times added: not here")

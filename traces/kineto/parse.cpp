@@ -51,7 +51,7 @@ Json parse_events(const TraceText& trace) {
 class Parser {
   public:
     explicit Parser(const TraceText& trace)
-        : trace_(trace), json_(parse_events(trace)), root_(json_, trace.file, "") {}
+        : json_(parse_events(trace)), root_(json_, trace.file, "") {}
 
     Trace run() {
         read_world();
@@ -171,7 +171,6 @@ class Parser {
         return Bytes{elements * bytes};
     }
 
-    const TraceText& trace_;
     Json json_;
     JsonRecord root_;
     Trace t_;

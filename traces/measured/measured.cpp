@@ -107,7 +107,7 @@ using Means = std::map<RowKey, std::int64_t>;
 /// Rows that a person wrote name each size once.
 void lay_named(const MeasuredTimes& times, Means& means) {
     for (const MeasuredRow& row : times.rows) {
-        if (row.family.empty()) continue;
+        if (row.group) continue;
         const std::string what =
             fmt::format("{} of {}B over {}", name_of(row.kind), row.size.count(), row.family);
         const auto found = means.find({row.family, row.kind, row.size});
@@ -124,7 +124,7 @@ void lay_named(const MeasuredTimes& times, Means& means) {
 std::vector<std::string> lay_recorded(const MeasuredTimes& times, const Workload& w, Means& means) {
     std::vector<MeasuredRow> rows;
     for (const MeasuredRow& row : times.rows)
-        if (row.family.empty()) rows.push_back(row);
+        if (row.group) rows.push_back(row);
     if (rows.empty()) return {};
     std::vector<std::string> unmatched = measured::resolve(times, w, means, rows);
     if (rows.empty())

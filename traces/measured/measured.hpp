@@ -10,6 +10,7 @@
 // Sources: PyTorch FlightRecorder (dump_json), NCCL ext-profiler/inspector, as of their public
 // snapshots.
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,13 +27,13 @@ struct MeasuredGroup {
 };
 
 struct MeasuredRow {
-    std::string family;  // "TP"; empty: see group
+    std::string family;  // "TP"; of a record: see group
     Collective kind = Collective::kAllReduce;
     Bytes size;  // nccl-tests total
     SimDuration time;
-    int line = 0;             // in the file; 0: the form has none
-    std::int64_t count = 1;   // collectives that the mean is of
-    std::uint32_t group = 0;  // without a family: index into MeasuredTimes::groups
+    int line = 0;                        // in the file; 0: the form has none
+    std::int64_t count = 1;              // collectives that the mean is of
+    std::optional<std::uint32_t> group;  // of a record: index into MeasuredTimes::groups
 };
 
 struct MeasuredTimes {

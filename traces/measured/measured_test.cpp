@@ -218,6 +218,7 @@ TEST_CASE("what is wrong with measured times is said in one line", "[unit]") {
     CHECK(has(error_of(head + "TP,allreduce,64MiB,0s\n"), "a time above 0"));
     CHECK(has(error_of(head + "TP,allreduce,32MiB,1ms\n"), "1048576B, 67108864B"));
     CHECK(has(error_of(head + "TP,alltoall,64MiB,1ms\n"), "that TP runs: allreduce"));
+    CHECK(has(error_of(head + ",allreduce,64MiB,1ms\n"), "a group of the workload"));
     CHECK(has(error_of(head + "TPP,allreduce,64MiB,1ms\n"), "a group of the workload"));
     CHECK(has(error_of(head + "TP,allreduce,1MiB,1ms\nTP,allreduce,1024KiB,1ms\n"), "m:3"));
     CHECK(has(error_of("measured: x\nfamilies: [{group: XP, total: 1s}]\n"), "XP"));

@@ -78,13 +78,9 @@ std::vector<std::string> resolve(const MeasuredTimes& times, const Workload& w,
     std::vector<std::string> unmatched;
     std::vector<MeasuredRow> found;
     for (MeasuredRow& row : rows) {
-        if (!row.family.empty()) {
-            found.push_back(std::move(row));
-            continue;
-        }
-        const MeasuredGroup& group = times.groups[row.group];
+        const MeasuredGroup& group = times.groups[row.group.value()];
         std::vector<std::string> running;
-        for (const std::string& f : families[row.group])
+        for (const std::string& f : families[row.group.value()])
             if (known.count({f, row.kind, row.size}) != 0) running.push_back(f);
         const auto same = std::find_if(running.begin(), running.end(), [&](const std::string& f) {
             return lower(f) == lower(group.name);
