@@ -37,6 +37,10 @@ std::string read_trace_file(const std::string& path) {
             reject_file(path, "a larger file", fmt::format("at most {} MiB", kMaxTraceBytes >> 20));
     }
     if (in.bad()) reject_file(path, "an error while reading", "a readable file");
+    if (text.rfind("\x1f\x8b", 0) == 0)
+        reject_file(path, "a packed file", "an unpacked one: gunzip it");
+    if (text.size() > 2 && text[0] == '\x80' && text[1] >= 2 && text[1] <= 5)
+        reject_file(path, "a pickled file", "JSON: traces/measured/README.md says how to make it");
     return text;
 }
 

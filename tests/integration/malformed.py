@@ -4,8 +4,10 @@
 Each case is a command line and the words that its message must hold. {dir} is a folder with the
 inputs of INPUTS and TRACES, {out} a folder that must not come to exist.
 """
+import gzip
 import os
 import pathlib
+import pickle
 import re
 import subprocess
 import sys
@@ -35,6 +37,8 @@ INPUTS = {
                   b"  - ops: [{send: 1MiB, group: PP, to: +1}]\n",
     "times.csv": b"group,collective,size,time\nTP,alltoall,64MiB,1ms\n",
     "cut.json": b'{"schema": "weft/result/1", "step_t',
+    "profile.json.gz": gzip.compress(b"{}"),
+    "dump.pickle": pickle.dumps({"entries": []}, 2),
     "open.yaml": b"name: lab\nhosts:\n  - {name: a, count: 2, gpus: 1",
 }
 
@@ -138,6 +142,8 @@ CASES = [
     ("replay {dir}/nan.txt --out {out}", ["nan.txt:3", "nan"]),
     ("replay {dir}/minus.txt --out {out}", ["minus.txt:3", "-64"]),
     ("replay {dir}/large.txt --out {out}", ["large.txt:3", "9999"]),
+    ("replay {dir}/profile.json.gz --out {out}", ["profile.json.gz", "gunzip"]),
+    ("replay {dir}/good.txt --measured {dir}/dump.pickle --out {out}", ["pickled", "JSON"]),
     ("replay {dir}/cut_profile.json --out {out}", ["cut_profile.json", "JSON"]),
     ("replay {dir}/cpu_profile.json --out {out}", ["cpu_profile.json", "ProfilerActivity.CUDA"]),
     ("replay {dir}/old_profile.json --out {out}", ["traceEvents[0].args", "Collective name"]),

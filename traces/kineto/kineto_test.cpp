@@ -170,6 +170,7 @@ TEST_CASE("what a kineto trace lacks is said in one line", "[unit]") {
     CHECK(has(error_of(trace({kernel(-5, 9)})), "traceEvents[0].ts"));
     CHECK(has(error_of(trace({kernel(5, 1e18)})), "traceEvents[0].dur"));
     CHECK(has(error_of(trace({kernel(5, 0)})), "takes no time"));
+    CHECK(has(error_of(trace({kernel(5, 1), kernel(8.9e15, 1)})), "more than 30 days"));
     CHECK(has(error_of(trace({kernel(0, 1)}, R"({"rank": 4, "world_size": 4})")), "rank"));
     std::string odd = comm(1, 9, "allreduce", 8, 8);
     odd.replace(odd.find("BFloat16"), 8, "Float7_x");

@@ -124,8 +124,12 @@ class Scheduler {
             step_ = {s[chosen].start, s[chosen + 1].start};
             step_name_ = s[chosen].name;
         }
+        constexpr std::int64_t kLongest = std::int64_t{30} * 86'400 * 1'000'000'000;
         if (step_.end == step_.start)
             reject("traceEvents", step_name_ + " takes no time", "a step with kernels");
+        if (step_.end - step_.start > kLongest)
+            reject("traceEvents", step_name_ + " takes more than 30 days",
+                   "one clock for all events");
     }
 
     /// The GPU computes nothing, then resumes when a collective has ended: it waited for that one.
