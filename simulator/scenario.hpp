@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/log.hpp"
+#include "collectives/select/nccl.hpp"
 #include "simulator/endpoint/profile.hpp"
 #include "topology/fabric.hpp"
 #include "topology/placement.hpp"
@@ -22,21 +23,40 @@ enum class EndpointModel : std::uint8_t { kIdeal, kCalibrated };
 /// How collectives are really carried (facts A1, A2b). `weft`: QPs pinned to disjoint paths,
 /// messages go to the path with the least outstanding bytes. `nccl-static`: a fixed number of QPs
 /// per connection whose 5-tuples are hashed at every hop, bytes split evenly over the QPs whatever
-/// the paths do.
+/// the paths do. `nccl-2.18`, `nccl-2.30`: the same, and NCCL's choice of algorithm and protocol
+/// (execute/nccl_choice.hpp), PXN.
 enum class Bonding : std::uint8_t {
     kInTurn,  // QP i leaves by port i mod ports (mlx5's queue affinity; the default of nccl-static)
     kHash,    // by hash of the 5-tuple
 };
 struct Library {
-    std::string name = "weft";             // "weft" | "nccl-static"
+    std::string name = "weft";             // one of library_names()
     Bonding bonding = Bonding::kInTurn;    // how QPs fall on the ports of a NIC (nccl-static)
     std::uint32_t qps_per_connection = 0;  // 0: the library's own default
     std::uint32_t channels = 0;            // 0: the algorithm's own default
     /// Bytes for another rail cross to it over NVLink in their own host (NCCL since 2.12); rings
     /// then walk all hosts the same way.
     bool pxn = false;
-    std::string algorithm;  // empty: the library's own choice by collective
+    bool nvls = true;         // NCCL_NVLS_ENABLE
+    bool merge_ports = true;  // the ports of a NIC are one device to NCCL (NCCL_NET_MERGE_LEVEL)
+    std::string algorithm;    // empty: the library's own choice by collective
 };
+
+[[nodiscard]] inline std::vector<std::string> library_names() {
+    return {"weft", "nccl-static", nccl::name_of(nccl::Version::k2_18),
+            nccl::name_of(nccl::Version::k2_30)};
+}
+/// Bytes are split over hashed QPs whatever the paths do.
+[[nodiscard]] inline bool splits_statically(const Library& l) {
+    return l.name != "weft";
+}
+/// The NCCL that decides on algorithms and protocols; none: Weft does.
+[[nodiscard]] inline std::optional<nccl::Version> nccl_version(const Library& l) {
+    return nccl::parse_version(l.name);
+}
+[[nodiscard]] inline bool uses_pxn(const Library& l) {
+    return l.pxn || nccl_version(l);
+}
 
 /// A change of a link's state at a time: rate 0 is down.
 struct Failure {

@@ -66,8 +66,7 @@ Scenario scenario_of(const Options& o, const Fabric& fabric, const Workload& wor
     s.fabric = &fabric;
     s.workload = &workload;
     s.placement = packed_placement(fabric, workload.world);
-    s.library.name = pick<std::string>("--library", o.library,
-                                       {{"weft", "weft"}, {"nccl-static", "nccl-static"}});
+    s.library.name = o.library;
     s.library.qps_per_connection = o.qps;
     s.network =
         pick<NetworkModel>("--network", o.network,
@@ -210,7 +209,8 @@ void add_replay(CLI::App& app, std::function<int()>& run) {
         ->capture_default_str();
     sub->add_option("--gpus", o->gpus, "ranks of the job (default: as the trace says)")
         ->check(in_range(1, 1 << 20));
-    sub->add_option("--library", o->library, "weft, or nccl-static: what rivals run")
+    sub->add_option("--library", o->library,
+                    "weft, or what rivals run: nccl-static, nccl-2.18, nccl-2.30")
         ->capture_default_str();
     sub->add_option("--qps", o->qps, "QPs per connection (0: the library's own default)")
         ->check(in_range(0, 1024));

@@ -5,6 +5,7 @@
 #include "collectives/algorithms/algorithm.hpp"
 #include "simulator/band.hpp"
 #include "simulator/endpoint/endpoint.hpp"
+#include "simulator/execute/nccl_choice.hpp"
 #include "simulator/scenario.hpp"
 #include "tools/commands.hpp"
 #include "tools/flags.hpp"
@@ -25,6 +26,7 @@ constexpr const char* kHelp =
   weft sim allreduce --size 1GiB --gpus 64 --fabric hosts:hosts=8 --machine h100
   weft sim allreduce --size 4GB --gpus 64 --segments 2 --library nccl-static --qps 4
   weft sim allreduce --size 1GiB --gpus 64 --fail 'host[0].nic[0]:0 > tor[0]@2ms'
+  weft sim allreduce --size 8MiB --gpus 8 --fabric hosts --library nccl-2.30 --explain
   weft sim alltoall --size 64MiB --gpus 64 --no-symmetry      the same answer, slowly
 
 Sizes are nccl-tests totals.
@@ -49,6 +51,8 @@ struct Options {
     std::uint64_t seed = 1;
     std::string band = "auto";
     bool json = false;
+    bool no_nvls = false;
+    bool explain = false;
 };
 
 /// "LINK@2ms": the link goes down both ways at that time.
@@ -119,6 +123,41 @@ void print_text(const Scenario& s, const Result& r) {
     for (const std::string& w : r.warnings) fmt::print("  warning: {}\n", w);
 }
 
+/// What NCCL's tuning model says of every candidate; the chosen one as in NCCL's log.
+void explain(const Scenario& s, Collective kind, Bytes size) {
+    std::vector<RankId> all;
+    for (std::uint32_t r = 0; r < s.workload->world; ++r) all.emplace_back(r);
+    const std::optional<nccl::Tuner> tuner = nccl_tuner(s, all);
+    if (!tuner)
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = "--explain",
+                           .found = printable(s.library.name + " " + s.library.algorithm),
+                           .expected = "a library whose choices are NCCL's, running one of its "
+                                       "own algorithms",
+                           .example = "--library nccl-2.30"});
+    const auto graph = [](const nccl::Graph& g) {
+        constexpr double kGiga = 1e9;
+        return fmt::format("{} x {:.1f}/{:.1f} GB/s", g.channels,
+                           static_cast<double>(g.intra) / kGiga,
+                           static_cast<double>(g.inter) / kGiga);
+    };
+    const auto us_of = [](SimDuration d) { return static_cast<double>(d.ps()) * 1e-6; };
+    const std::vector<nccl::Candidate> candidates = tuner->candidates(kind, size);
+    const nccl::Candidate& winner = nccl::Tuner::winner(candidates);
+    fmt::print("{}: rings {}, trees {}, NVLS {} (intra/inter); {} channels, {} for NVLS\n",
+               s.library.name, graph(tuner->ring()), graph(tuner->tree()), graph(tuner->nvls()),
+               tuner->channels(), tuner->nvls_channels());
+    fmt::print("{}\n", nccl::log_line(kind, size, winner));
+    for (const nccl::Candidate& c : candidates)
+        fmt::print("  {:<9} {:<6}  {:>3} channels   latency {:>9.1f} us   {:>7.1f} GB/s   {}{}\n",
+                   nccl::name_of(c.algorithm), name_of(c.protocol), c.channels, us_of(c.latency),
+                   static_cast<double>(c.bytes_per_s) * 1e-9,
+                   c.bytes_per_s > 0 ? fmt::format("predicted {:>11.1f} us", us_of(c.predicted))
+                                     : "no prediction",
+                   c == winner ? "  <- chosen" : "");
+}
+
 Bytes parse_size(const std::string& text) {
     const Bytes size = parse_flag("--size", text, parse_bytes);
     if (size.count() > 0) return size;
@@ -152,6 +191,7 @@ int run_sim(const Options& o) {
                  .qps_per_connection = o.qps,
                  .channels = o.channels,
                  .algorithm = o.algorithm};
+    s.library.nvls = !o.no_nvls;
     if (!o.algorithm.empty()) (void)find_algorithm(parse_collective(o.collective), o.algorithm);
     s.network =
         pick<NetworkModel>("--network", o.network,
@@ -165,6 +205,7 @@ int run_sim(const Options& o) {
     s.seed = o.seed;
     s.symmetry = !o.no_symmetry;
     const bool band = wants_band(o, gpus);
+    if (o.explain) explain(s, parse_collective(o.collective), parse_size(o.size));
     Result r;
     {
         ProgressLine line;
@@ -188,7 +229,8 @@ void add_sim(CLI::App& app, std::function<int()>& run) {
     sub->add_option("--fabric", o->fabric, "family[:key=value,...] or a YAML file")
         ->capture_default_str();
     sub->add_option("--algorithm", o->algorithm, "default: the cheapest");
-    sub->add_option("--library", o->library, "weft, or nccl-static: what rivals run")
+    sub->add_option("--library", o->library,
+                    "weft, or what rivals run: nccl-static, nccl-2.18, nccl-2.30")
         ->capture_default_str();
     sub->add_option("--qps", o->qps, "QPs per connection (0: the library's own default)")
         ->check(in_range(0, 1024));
@@ -211,7 +253,10 @@ void add_sim(CLI::App& app, std::function<int()>& run) {
                     "range of the time by the ranges of the machine's figures: on, off, or auto "
                     "(on up to 1024 ranks, 128 of alltoall); two simulations a figure")
         ->capture_default_str();
-    sub->add_flag("--json", o->json, "the whole Result");
+    sub->add_flag("--no-nvls", o->no_nvls, "NCCL without reduction in the NVSwitch");
+    CLI::Option* json = sub->add_flag("--json", o->json, "the whole Result");
+    sub->add_flag("--explain", o->explain, "what NCCL's tuning model makes of the candidates")
+        ->excludes(json);
     sub->callback([o, &run] { run = [o] { return run_sim(*o); }; });
 }
 

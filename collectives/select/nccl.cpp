@@ -142,6 +142,12 @@ const char* name_of(Algorithm a) {
     return kNames[index(a)];
 }
 
+std::optional<Algorithm> parse_algorithm(const std::string& name) {
+    for (const Algorithm a : kPredicted)
+        if (name == name_of(a)) return a;
+    return {};
+}
+
 Tuner::Tuner(Version version, const Machine& machine, const Overrides& overrides)
     : version_(version), machine_(machine), overrides_(overrides) {
     ring_ = find_rings(version, machine);

@@ -6,11 +6,11 @@
 // protocol), least wins; how channels shrink with the size; chunks and slices. nccl-2.30 has the
 // figures of facts E1. nccl-2.18 has those of 2.19 and 2.20, the nearest at hand (NVLS 23 us,
 // Tree/Simple 28 us a hop, Hopper's LL like Ampere's, rings' LL at 1/4 of the rate): an assumption,
-// as are balanced trees throughout, uniform ranks a host, LL128 on every path, and Blackwell as
-// Hopper under 2.18, and that NVLink alone holds NVLS on one host. Leaves out: CollNet (reducing switches between hosts), user buffers, tuner
-// plugins, operations in one group, chunks that shrink with the size. Sources: NCCL
-// src/graph/tuning.cc and search.cc, src/enqueue.cc (facts E1); searches as logged in NCCL issues
-// 892 and 1197. Units: ps, bytes, bytes/s.
+// as are balanced trees throughout, uniform ranks a host, LL128 on every path, Blackwell as Hopper
+// under 2.18, and that NVLink alone holds NVLS on one host. Leaves out: CollNet (switches between
+// hosts that reduce), user buffers, tuner plugins, operations in one group, chunks that shrink with
+// the size. Sources: NCCL src/graph/tuning.cc and search.cc, src/enqueue.cc (facts E1); searches as
+// logged in NCCL issues 892 and 1197. Units: ps, bytes, bytes/s.
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -39,6 +39,7 @@ enum class Algorithm : std::uint8_t {
 };
 /// "nvls-tree".
 [[nodiscard]] const char* name_of(Algorithm a);
+[[nodiscard]] std::optional<Algorithm> parse_algorithm(const std::string& name);
 
 /// What NCCL finds out about the hosts of one communicator.
 struct Machine {

@@ -102,7 +102,8 @@ void Machine::begin(GroupRef ref) {
     g.start = now_;
     const Bytes size = in_.workload->exchanges[g.exchange].size;
     if (size.count() == 0 || group_class(ref).members.size() == 1) return end_group(ref);
-    g.price = endpoint_price(*in_.scenario, *traffic(ref), size, lane_epoch());
+    g.price = endpoint_price(*in_.scenario, *traffic(ref), size, lane_epoch(),
+                             in_.protocol[ref.set][variant(ref)]);
     events_.push({now_ + g.price.before, EventKind::kBytesBegin, ref.set, ref.id});
 }
 

@@ -6,6 +6,7 @@
 // that falls on one instant is applied before rates change. Leaves out: what it means (report.hpp).
 // Cost: O(ops of one rank of each class), times the streams each change touches.
 #include <algorithm>
+#include <optional>
 #include <queue>
 #include <vector>
 
@@ -46,6 +47,8 @@ struct MachineInput {
     std::vector<SimTime> epoch_start;  // by epoch; the first is zero
     /// By exchange, by group of its set: which variant carries it.
     std::vector<std::vector<std::uint16_t>> variant;
+    /// By set, by variant: the protocol its library forces.
+    std::vector<std::vector<std::optional<WireProtocol>>> protocol;
     ProgressSink progress;
 };
 

@@ -33,7 +33,7 @@ const PlannedCollective& Planner::plan(Collective kind, const std::string& algor
     slot->plan =
         build_plan(kind, algorithm, shape,
                    {.channels = library_.channels,
-                    .ring_walk = library_.pxn ? RingWalk::kSameWay : RingWalk::kAlternating});
+                    .ring_walk = uses_pxn(library_) ? RingWalk::kSameWay : RingWalk::kAlternating});
     slot->key = hash_text(key);
     return *slot;
 }

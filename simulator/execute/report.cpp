@@ -320,7 +320,12 @@ void Reporter::describe_algorithms() {
         chosen.insert(fmt::format("{} of {} runs as {}", c.kind, c.family, c.algorithm));
     r_.assumptions.insert(r_.assumptions.end(), chosen.begin(), chosen.end());
     r_.assumptions.push_back(
-        s_.library.algorithm.empty()
+        nccl_version(s_.library)
+            ? fmt::format("algorithms and protocols: the tuning model of {}; PAT runs as the ring, "
+                          "point to point by the cheaper of direct and rail-aligned; Plans keep "
+                          "their own number of channels",
+                          s_.library.name)
+        : s_.library.algorithm.empty()
             ? "algorithms: the cheapest by launch, fill and bytes alone on the fabric"
             : fmt::format("algorithms: {} where it serves the collective", s_.library.algorithm));
 }
@@ -369,7 +374,8 @@ void Reporter::describe_prices() {
             const auto first = std::find_if(variants[v].begin(), variants[v].end(),
                                             [](const auto& t) { return t != nullptr; });
             if (machine_.stats()[x][v].count == 0 || first == variants[v].end()) continue;
-            const EndpointPrice p = endpoint_price(s_, **first, e.size, 0);
+            const EndpointPrice p =
+                endpoint_price(s_, **first, e.size, 0, world_.protocol(e.set, v));
             const flow::Fill& fill = (*first)->epochs().front().fill;
             r_.assumptions.push_back(fmt::format(
                 "alphas of {} of {} as {}: {}: launch {}, {} scale-up steps of {}, {} network "

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "base/result.hpp"
@@ -8,8 +9,8 @@ namespace {
 
 void check(const Scenario& s) {
     WEFT_CHECK(s.fabric != nullptr && s.workload != nullptr, "a scenario without its inputs");
-    const std::vector<std::string> libraries{"weft", "nccl-static"};
-    if (s.library.name != "weft" && s.library.name != "nccl-static")
+    const std::vector<std::string> libraries = library_names();
+    if (std::find(libraries.begin(), libraries.end(), s.library.name) == libraries.end())
         throw ConfigError({.file = {},
                            .line = 0,
                            .key = "library",

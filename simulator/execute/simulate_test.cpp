@@ -124,6 +124,51 @@ TEST_CASE("with PXN a ring over hosts loads NVLink like one host's ring", "[unit
     check_symmetry(s);
 }
 
+TEST_CASE("a library of NCCL's runs what its tuner picks", "[unit]") {
+    const auto run = [](const char* fabric, Collective kind, Bytes size, std::uint32_t ranks,
+                        const Library& library) {
+        const Fabric f = make_fabric_from_text(fabric);
+        const Workload w = single(kind, size, ranks);
+        Scenario s = scenario(f, w);
+        s.library = library;
+        check_symmetry(s);
+        return simulate(s).collectives.at(0).algorithm;
+    };
+    const char* one = "hosts:template=dgx-h200";
+    const char* two = "hosts:hosts=2,template=dgx-h200";
+    const Library nccl{.name = "nccl-2.30"};
+    using C = Collective;
+    CHECK(run(one, C::kAllReduce, 1_MiB, 8, nccl) == "ring/LL");
+    CHECK(run(one, C::kAllReduce, 2_MiB, 8, nccl) == "nvls/Simple");
+    CHECK(run(one, C::kAllReduce, 1_GiB, 4, nccl) == "ring/Simple");
+    CHECK(run(one, C::kAllGather, 1_GiB, 8, nccl) == "ring/Simple");
+    CHECK(run(one, C::kBroadcast, 8_B, 8, nccl) == "chain/LL");
+    CHECK(run(one, C::kAllToAll, 1_MiB, 8, nccl) == "direct");
+    CHECK(run(two, C::kAllReduce, 8_B, 16, nccl) == "tree/LL");
+    CHECK(run(two, C::kAllReduce, 1_GiB, 16, nccl) == "nvls-tree/Simple");
+    CHECK(run(two, C::kAllReduce, 1_GiB, 16, {.name = "nccl-2.30", .nvls = false}) ==
+          "ring/Simple");
+    CHECK(run(one, C::kAllReduce, 1_GiB, 8, {.name = "nccl-2.18", .algorithm = "tree"}) ==
+          "tree/Simple");
+    // What NCCL has not is run as asked, with the cheapest protocol.
+    CHECK(run(two, C::kAllReduce, 1_GiB, 16, {.name = "nccl-2.18", .algorithm = "hierarchical"}) ==
+          "hierarchical");
+    CHECK(run("hosts:template=dgx-a100", C::kAllReduce, 8_MiB, 8, {.name = "nccl-2.18"}) ==
+          "ring/LL128");
+}
+
+TEST_CASE("a protocol that the library forces is paid for", "[unit]") {
+    const Fabric f = make_fabric_from_text("hosts:template=dgx-a100");
+    const Workload w = single(Collective::kAllReduce, 4_MiB, 8);
+    Scenario s = scenario(f, w);
+    s.library.name = "nccl-static";
+    s.library.algorithm = "ring";
+    const SimDuration cheapest = simulate(s).collectives.at(0).mean_time;
+    s.library.name = "nccl-2.18";  // LL128
+    s.machine.at(Cost::kLaunchLl128).value += us(100).ps();
+    CHECK(simulate(s).collectives.at(0).mean_time > cheapest + us(50));
+}
+
 TEST_CASE("a pipelined step has the same bytes of result without symmetry", "[property]") {
     const Fabric small = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=3");
     const Step step(32, 4, 4);  // stages straddle the segments

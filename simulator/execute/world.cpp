@@ -7,6 +7,7 @@
 #include "base/check.hpp"
 #include "base/result.hpp"
 #include "base/rng.hpp"
+#include "simulator/execute/nccl_choice.hpp"
 
 namespace weft {
 
@@ -138,12 +139,16 @@ void World::make_shapes(std::size_t set) {
     }
 }
 
-std::uint16_t World::variant_index(std::size_t set, Collective kind, const std::string& algorithm) {
+std::string World::algorithm(std::size_t set, std::size_t variant) const {
+    const Variant& v = variants_[set][variant];
+    return v.protocol ? fmt::format("{}/{}", v.algorithm, name_of(*v.protocol)) : v.algorithm;
+}
+
+std::uint16_t World::variant_index(std::size_t set, const Variant& variant) {
     std::vector<Variant>& known = variants_[set];
     for (std::size_t v = 0; v < known.size(); ++v)
-        if (known[v].kind == kind && known[v].algorithm == algorithm)
-            return static_cast<std::uint16_t>(v);
-    known.push_back({kind, algorithm});
+        if (known[v] == variant) return static_cast<std::uint16_t>(v);
+    known.push_back(variant);
     return static_cast<std::uint16_t>(known.size() - 1);
 }
 
@@ -162,17 +167,32 @@ const flow::Traffic& World::candidate(std::size_t set, std::uint32_t shape, cons
     return *slot;
 }
 
-std::string World::choose(const Exchange& e, std::uint32_t shape) {
+/// What a library of NCCL's decides.
+std::optional<World::Variant> World::forced(const Exchange& e, std::uint32_t shape) const {
+    const std::uint32_t group = shapes_[e.set][shape].first_group;
+    const std::optional<nccl::Tuner> tuner =
+        nccl_tuner(*scenario_, universe_.sets[e.set].members[group]);
+    if (!tuner) return {};
+    const nccl::Candidate c = tuner->choose(e.kind, e.size);
+    const std::optional<std::string> carrier = carrier_of(e.kind, c.algorithm);
+    if (!carrier) return {};
+    return Variant{e.kind, *carrier, c.protocol};
+}
+
+World::Variant World::choose(const Exchange& e, std::uint32_t shape) {
     const GroupShape& s = shapes_[e.set][shape].shape;
     const std::vector<std::string> names = planner_.candidates(e.kind, s);
-    if (names.size() == 1 || e.size.count() == 0 || s.n == 1) return names.front();
-    std::string best;
+    if (e.size.count() == 0 || s.n == 1) return {e.kind, names.front(), {}};
+    if (const std::optional<Variant> v = forced(e, shape)) return *v;
+    if (names.size() == 1) return {e.kind, names.front(), {}};
+    Variant best{e.kind, {}, {}};
     SimDuration least;
     for (const std::string& name : names) {
         const SimDuration time =
-            endpoint_price(*scenario_, candidate(e.set, shape, {e.kind, name}), e.size, 0).total;
-        if (!best.empty() && time >= least) continue;
-        best = name;
+            endpoint_price(*scenario_, candidate(e.set, shape, {e.kind, name, {}}), e.size, 0)
+                .total;
+        if (!best.algorithm.empty() && time >= least) continue;
+        best.algorithm = name;
         least = time;
     }
     return best;
@@ -182,7 +202,7 @@ void World::choose_variants() {
     for (const Exchange& e : workload_.exchanges) {
         std::vector<std::uint16_t> of_shape;
         for (std::uint32_t shape = 0; shape < shapes_[e.set].size(); ++shape)
-            of_shape.push_back(variant_index(e.set, e.kind, choose(e, shape)));
+            of_shape.push_back(variant_index(e.set, choose(e, shape)));
         std::vector<std::uint16_t>& of_group = variant_of_.emplace_back();
         for (const std::uint32_t shape : shape_of_[e.set])
             of_group.push_back(of_shape.empty() ? std::uint16_t{0} : of_shape[shape]);
@@ -214,12 +234,18 @@ void World::make_traffic() {
 }
 
 MachineInput World::machine_input(const ProgressSink& progress) const {
+    std::vector<std::vector<std::optional<WireProtocol>>> protocol;
+    for (const std::vector<Variant>& set : variants_) {
+        protocol.emplace_back();
+        for (const Variant& v : set) protocol.back().push_back(v.protocol);
+    }
     return {.scenario = scenario_,
             .workload = &workload_,
             .universe = &universe_,
             .quotient = &quotient_,
             .epoch_start = epoch_start_,
             .variant = variant_of_,
+            .protocol = std::move(protocol),
             .progress = progress};
 }
 

@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -24,9 +25,10 @@ class World {
     [[nodiscard]] const flow::Universe& universe() const { return universe_; }
     [[nodiscard]] const flow::Quotient& quotient() const { return quotient_; }
     [[nodiscard]] const CompiledWorkload& workload() const { return workload_; }
-    /// The algorithm of a variant of a set.
-    [[nodiscard]] const std::string& algorithm(std::size_t set, std::size_t variant) const {
-        return variants_[set][variant].algorithm;
+    /// The algorithm of a variant of a set, with the protocol that its library forces: "ring/LL".
+    [[nodiscard]] std::string algorithm(std::size_t set, std::size_t variant) const;
+    [[nodiscard]] std::optional<WireProtocol> protocol(std::size_t set, std::size_t variant) const {
+        return variants_[set][variant].protocol;
     }
     /// Capacity in bit/s that a link has at first.
     [[nodiscard]] std::int64_t capacity(std::size_t link) const {
@@ -37,6 +39,8 @@ class World {
     struct Variant {
         Collective kind;
         std::string algorithm;
+        std::optional<WireProtocol> protocol;  // none: the cheapest
+        bool operator==(const Variant&) const = default;
     };
     struct ShapeInfo {
         GroupShape shape;
@@ -49,10 +53,11 @@ class World {
     void make_groups(std::size_t set);
     void make_shapes(std::size_t set);
     void choose_variants();
-    [[nodiscard]] std::string choose(const Exchange& e, std::uint32_t shape);
+    [[nodiscard]] Variant choose(const Exchange& e, std::uint32_t shape);
+    [[nodiscard]] std::optional<Variant> forced(const Exchange& e, std::uint32_t shape) const;
     /// Traffic of the first group of a shape under one algorithm; made once.
     const flow::Traffic& candidate(std::size_t set, std::uint32_t shape, const Variant& v);
-    std::uint16_t variant_index(std::size_t set, Collective kind, const std::string& algorithm);
+    std::uint16_t variant_index(std::size_t set, const Variant& v);
     void make_traffic();
     std::unique_ptr<flow::Traffic> traffic_of(std::size_t set, std::uint32_t group,
                                               const Variant& v);

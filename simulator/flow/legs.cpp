@@ -53,8 +53,8 @@ LaneMaker::LaneMaker(const Fabric& fabric, const Health& health, const Library& 
       legs_(&legs),
       seed_(hash.seed),
       qps_(library.qps_per_connection),
-      pooled_(library.name != "nccl-static"),
-      pxn_(library.pxn) {
+      pooled_(!splits_statically(library)),
+      pxn_(uses_pxn(library)) {
     if (!pooled_ && qps_ == 0) qps_ = kStaticQps;
 }
 
