@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/result.hpp"
+#include "simulator/execute/nccl_choice.hpp"
 #include "topology/fabrics/fabrics.hpp"
 
 namespace weft {
@@ -87,11 +88,28 @@ Fabric fabric_of(const MeasuredSetup& setup) {
     return make_fabric("hosts", given);
 }
 
+/// The model of a published library: NCCL up to 2.20 and of no version has the older figures, from
+/// 2.21 on the newer. Others send over NCCL's connections and decide as Weft does.
+std::string carried_as(const std::string& library) {
+    constexpr int kNewer = 21;
+    const std::string prefix = "nccl-2.";
+    const bool versioned = library.starts_with(prefix);
+    if (!versioned && library != "nccl") return "nccl-static";
+    int minor = 0;
+    for (std::size_t i = prefix.size(); versioned && i < library.size() && minor < kNewer; ++i) {
+        if (library[i] < '0' || library[i] > '9') break;
+        minor = minor * 10 + (library[i] - '0');
+    }
+    return nccl::name_of(minor < kNewer ? nccl::Version::k2_18 : nccl::Version::k2_30);
+}
+
 Library library_of(const MeasuredSetup& setup) {
     Library l;
-    l.name = "nccl-static";
-    l.algorithm = setup.algorithm;
+    l.name = carried_as(setup.library);
+    l.algorithm = setup.algorithm == "nvlstree" ? "nvls-tree" : setup.algorithm;
+    l.nvls = setup.nvls;
     l.pxn = true;
+    l.merge_ports = setup.network != "efa";
     return l;
 }
 
@@ -114,6 +132,21 @@ std::vector<SimDuration> CaseModel::times(const MachineProfile& machine) const {
         const CollectiveSummary* one = summary_of(r, p.size);
         WEFT_CHECK(one != nullptr, "no collective of {}", to_string(p.size));
         times.push_back(one->mean_time);
+    }
+    return times;
+}
+
+std::vector<std::optional<SimDuration>> CaseModel::predicted_by_nccl() const {
+    const Partition& p = workload_->families.front().groups;
+    std::vector<RankId> group;
+    for (std::uint32_t i = 0; i < p.size; ++i) group.emplace_back(p.rank_at(0, i));
+    const std::optional<nccl::Tuner> tuner = nccl_tuner(scenario_, group);
+    std::vector<std::optional<SimDuration>> times;
+    for (const MeasuredPoint& point : measured_->points) {
+        times.emplace_back();
+        if (!tuner) continue;
+        const nccl::Candidate c = tuner->choose(measured_->collective, point.size);
+        if (c.bytes_per_s > 0) times.back() = c.predicted;
     }
     return times;
 }

@@ -6,6 +6,7 @@
 // the real switches between the hosts and what else ran on them. Cost: one simulation of all sizes
 // per evaluation.
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "simulator/scenario.hpp"
@@ -21,6 +22,8 @@ class CaseModel {
     [[nodiscard]] const MeasuredCase& measured() const { return *measured_; }
     /// By point of the case.
     [[nodiscard]] std::vector<SimDuration> times(const MachineProfile& machine) const;
+    /// What NCCL's own tuning model says, by point; none for other libraries and point to point.
+    [[nodiscard]] std::vector<std::optional<SimDuration>> predicted_by_nccl() const;
     /// How each point was carried: "ring/LL, 24 channels"; by point of the case.
     [[nodiscard]] std::vector<std::string> carried() const;
 

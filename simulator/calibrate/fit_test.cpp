@@ -127,6 +127,39 @@ TEST_CASE("one row that is wrong by 20 % is noticed and named", "[slow]") {
         }
 }
 
+TEST_CASE("a published library is carried by the nearest model", "[unit]") {
+    const auto carried = [](const char* library) {
+        MeasuredSetup s;
+        s.library = library;
+        return library_of(s).name;
+    };
+    CHECK(carried("nccl-2.17") == "nccl-2.18");
+    CHECK(carried("nccl-2.20.5") == "nccl-2.18");
+    CHECK(carried("nccl-2.21") == "nccl-2.30");
+    CHECK(carried("nccl-2.30.7") == "nccl-2.30");
+    CHECK(carried("nccl") == "nccl-2.18");
+    CHECK(carried("rccl") == "nccl-static");
+    MeasuredSetup s;
+    s.algorithm = "nvlstree";
+    s.network = "efa";
+    CHECK(library_of(s).algorithm == "nvls-tree");
+    CHECK_FALSE(library_of(s).merge_ports);
+    CHECK_FALSE(library_of(s).nvls);
+}
+
+TEST_CASE("NCCL's own prediction stands beside the measured times", "[unit]") {
+    const Measurements all = builtin_measurements();
+    const MeasuredCase* h200 = find_case(all, "mle-h200-8");
+    REQUIRE(h200 != nullptr);
+    const auto times = CaseModel(*h200).predicted_by_nccl();
+    REQUIRE(times.size() == h200->points.size());
+    for (std::size_t i = 0; i < times.size(); ++i)
+        if (h200->points[i].size == 1_MiB) CHECK(times[i] == SimDuration{28'014'241});
+    const MeasuredCase* exchange = find_case(all, "simai-ata-2");
+    REQUIRE(exchange != nullptr);
+    CHECK_FALSE(CaseModel(*exchange).predicted_by_nccl().front().has_value());
+}
+
 TEST_CASE("figures that the rows do not touch keep their constant and a wide range", "[unit]") {
     std::vector<MeasuredCase> curves{curve("one-host", Collective::kAllReduce, 1, "ring")};
     measure(curves, hidden(), 0);

@@ -109,6 +109,7 @@ ValidatedCase validate_case(const MeasuredCase& c, const std::vector<MachineProf
         const CaseModel model(c);
         const std::vector<SimDuration> times = model.times(*profile);
         const std::vector<std::string> how = model.carried();
+        const std::vector<std::optional<SimDuration>> nccl = model.predicted_by_nccl();
         const ClassKey key = class_of(c, profiles);
         for (std::size_t i = 0; i < c.points.size(); ++i) {
             const MeasuredPoint& p = c.points[i];
@@ -118,6 +119,7 @@ ValidatedCase validate_case(const MeasuredCase& c, const std::vector<MachineProf
             one.simulated = times[i];
             one.line = NullModels::at(nulls.line, key, c, 1, p.size);
             one.steps = NullModels::at(nulls.steps, key, c, ring_steps(c), p.size);
+            one.nccl = nccl[i];
             one.carried = how[i];
             v.points.push_back(std::move(one));
         }
