@@ -160,6 +160,10 @@ TEST_CASE("kineto groups are found where they stand in full", "[unit]") {
 TEST_CASE("what a kineto trace lacks is said in one line", "[unit]") {
     const std::string ar = comm(1, 9, "allreduce", 8, 8);
     CHECK(has(error_of("{\"traceEvents\": [" + ar), "broken JSON"));
+    CHECK(has(error_of("{\"traceEvents\": [1 2]}"), "broken JSON"));
+    CHECK(has(error_of("{\"traceEvents\": {}}"), "a list"));
+    CHECK(has(error_of("{\"a\": \"\\\"traceEvents\\\": [\", \"traceEvents\": []"), "broken JSON"));
+    CHECK(has(error_of("{\"a\": [\"]\", {}], \"traceEvents\": [{}, []]}"), "no kernel"));
     CHECK(has(error_of(trace({})), "ProfilerActivity.CUDA"));
     CHECK(has(error_of(trace({kernel(0, 9), ar}, "")), "--gpus 64"));
     CHECK(load(trace({kernel(0, 9), ar}, ""), 8).world == 8);
@@ -167,8 +171,8 @@ TEST_CASE("what a kineto trace lacks is said in one line", "[unit]") {
     CHECK(has(error_of(trace({kernel(0, 9, "ncclDevKernel_AllReduce")})), "Collective name"));
     CHECK(has(error_of(trace({comm(0, 9, "send", 8, 8)})), "pipeline stages"));
     CHECK(has(error_of(trace({comm(0, 9, "gather", 8, 8)})), "found gather"));
-    CHECK(has(error_of(trace({kernel(-5, 9)})), "traceEvents[0].ts"));
-    CHECK(has(error_of(trace({kernel(5, 1e18)})), "traceEvents[0].dur"));
+    CHECK(has(error_of(trace({kernel(-5, 9)})), "traceEvents[2].ts"));
+    CHECK(has(error_of(trace({kernel(5, 1e18)})), "traceEvents[2].dur"));
     CHECK(has(error_of(trace({kernel(5, 0)})), "takes no time"));
     CHECK(has(error_of(trace({kernel(5, 1), kernel(8.9e15, 1)})), "more than 30 days"));
     CHECK(has(error_of(trace({kernel(0, 1)}, R"({"rank": 4, "world_size": 4})")), "rank"));

@@ -24,6 +24,7 @@ std::string member(const Json& event, const char* key) {
 }
 
 bool wanted(const Json& event) {
+    if (!event.is_object()) return false;
     if (member(event, "ph") != "X") return false;
     const std::string category = member(event, "cat");
     if (category == "kernel" || category == "gpu_memcpy" || category == "gpu_memset") return true;
@@ -31,31 +32,102 @@ bool wanted(const Json& event) {
            member(event, "name").rfind(kStepName, 0) == 0;
 }
 
-/// Traces hold far more events of the host than of the GPU: those are dropped as they are read.
-Json parse_events(const TraceText& trace) {
-    constexpr int kEventDepth = 2;  // the file, traceEvents, an event
-    const auto keep = [](int depth, Json::parse_event_t event, Json& parsed) {
-        return event != Json::parse_event_t::object_end || depth != kEventDepth || wanted(parsed);
-    };
-    Json j = Json::parse(trace.text, keep, false);
-    if (j.is_discarded())
-        throw ConfigError({.file = trace.file,
-                           .line = 0,
-                           .key = {},
-                           .found = "broken JSON",
-                           .expected = "a whole trace of PyTorch's profiler",
-                           .example = {}});
+[[noreturn]] void broken(const TraceText& trace) {
+    throw ConfigError({.file = trace.file,
+                       .line = 0,
+                       .key = {},
+                       .found = "broken JSON",
+                       .expected = "a whole trace of PyTorch's profiler",
+                       .example = {}});
+}
+
+Json parsed(const TraceText& trace, std::string_view text) {
+    Json j = Json::parse(text.begin(), text.end(), nullptr, false);
+    if (j.is_discarded()) broken(trace);
     return j;
+}
+
+/// Finds its way over JSON without reading it: positions in a text, its size at the end.
+struct Scanner {
+    std::string_view text;
+
+    [[nodiscard]] char at(std::size_t i) const { return i < text.size() ? text[i] : '\0'; }
+    [[nodiscard]] std::size_t space(std::size_t i) const {
+        return std::min(text.find_first_not_of(" \t\r\n", i), text.size());
+    }
+    /// Past the string that begins at `i`.
+    [[nodiscard]] std::size_t string(std::size_t i) const {
+        for (++i; i < text.size() && text[i] != '"'; ++i)
+            if (text[i] == '\\') ++i;
+        return std::min(i + 1, text.size());
+    }
+    /// Past the value that begins at `i`.
+    [[nodiscard]] std::size_t value(std::size_t i) const {
+        std::size_t depth = 0;
+        while (i < text.size()) {
+            const char c = text[i];
+            if (depth == 0 && (c == ',' || c == ']' || c == '}')) break;
+            i = c == '"' ? string(i) : i + 1;
+            if (c == '{' || c == '[') ++depth;
+            if ((c == '}' || c == ']') && --depth == 0) break;
+        }
+        return i;
+    }
+    /// Where the list begins that the outer object holds under `key`; the size if it holds none.
+    [[nodiscard]] std::size_t list(std::string_view key) const {
+        std::size_t i = space(0);
+        do {
+            i = space(i + 1);  // past the brace or the comma
+            if (at(i) != '"') break;
+            const std::size_t end = string(i);
+            const std::string_view name = text.substr(i + 1, end - i - 2);
+            i = space(end);
+            if (at(i) != ':') break;
+            i = space(i + 1);
+            if (name == key && at(i) == '[') return i;
+            i = space(value(i));
+        } while (at(i) == ',');
+        return text.size();
+    }
+};
+
+struct Events {
+    Json rest;                                         // the file, its list of events empty
+    std::vector<std::pair<std::size_t, Json>> wanted;  // by number in the list
+};
+
+/// Traces hold far more events of the host than of the GPU: each is dropped as it is read.
+Events parse_events(const TraceText& trace) {
+    const Scanner scan{trace.text};
+    const std::size_t first = scan.list("traceEvents");
+    if (first == trace.text.size()) return {parsed(trace, trace.text), {}};
+    Events events;
+    std::size_t i = scan.space(first + 1);
+    for (std::size_t number = 0; scan.at(i) != ']'; ++number) {
+        const std::size_t end = scan.value(i);
+        Json event = parsed(trace, scan.text.substr(i, end - i));
+        if (wanted(event)) events.wanted.emplace_back(number, std::move(event));
+        i = scan.space(end);
+        if (scan.at(i) == ',')
+            i = scan.space(i + 1);
+        else if (scan.at(i) != ']')
+            broken(trace);
+    }
+    events.rest = parsed(trace, trace.text.substr(0, first + 1) + trace.text.substr(i));
+    return events;
 }
 
 class Parser {
   public:
     explicit Parser(const TraceText& trace)
-        : json_(parse_events(trace)), root_(json_, trace.file, "") {}
+        : file_(trace.file), events_(parse_events(trace)), root_(events_.rest, file_, "") {}
 
     Trace run() {
         read_world();
-        for (const JsonRecord& e : root_.list("traceEvents")) read_event(e);
+        if (!root_.at("traceEvents").is_array())
+            root_.fault("traceEvents", root_.at("traceEvents").type_name(), "a list");
+        for (const auto& [number, event] : events_.wanted)
+            read_event(JsonRecord(event, file_, fmt::format("traceEvents[{}]", number)));
         if (t_.kernels.empty())
             root_.fault("traceEvents", "no kernel of a GPU",
                         "events of category kernel: profile with ProfilerActivity.CUDA");
@@ -171,7 +243,8 @@ class Parser {
         return Bytes{elements * bytes};
     }
 
-    Json json_;
+    const std::string& file_;
+    Events events_;
     JsonRecord root_;
     Trace t_;
     std::optional<std::int64_t> device_;
