@@ -4,8 +4,10 @@
 #include <memory>
 
 #include "simulator/calibrate/validate.hpp"
+#include "tools/accuracy/accuracy.hpp"
 #include "tools/commands.hpp"
 #include "tools/flags.hpp"
+#include "tools/report/report.hpp"
 
 namespace weft::tools {
 namespace {
@@ -14,6 +16,7 @@ constexpr const char* kHelp = R"(Hold Weft against everything published.
 
   weft validate                        every curve; the null models beside it
   weft validate --rows azure-h200-8    one curve, row by row
+  weft validate --report docs          docs/accuracy.md, with plots in docs/accuracy/
 
 Figures of machines are fitted to curves marked `fit` alone; the `test` part is other generations of
 machines and other scales.)";
@@ -21,17 +24,15 @@ machines and other scales.)";
 struct Options {
     std::vector<std::string> rows;
     std::vector<std::string> machines;
+    std::string report;
+    bool no_bands = false;
     bool all_rows = false;
 };
 
 constexpr Model kModels[] = {Model::kWeft, Model::kLine, Model::kSteps, Model::kNccl};
 
-double error_of(SimDuration said, SimDuration measured) {
-    return 100.0 * static_cast<double>((said - measured).ps()) / static_cast<double>(measured.ps());
-}
-
 std::string error_text(const std::optional<SimDuration>& said, SimDuration measured) {
-    return said ? fmt::format("{:+.1f} %", error_of(*said, measured)) : "-";
+    return said ? fmt::format("{:+.1f} %", 100 * error_of(*said, measured)) : "-";
 }
 
 void print_case(const ValidatedCase& c, bool rows) {
@@ -97,6 +98,17 @@ void print_decisions(const Validation& v) {
     fmt::print("  {} of {} called right\n", right, run);
 }
 
+int write_report(const Options& o, const Validation& v) {
+    const std::filesystem::path folder = o.report;
+    const std::vector<Drawing> plots = accuracy_plots(v);
+    for (const auto& [name, svg] : plots)
+        write_atomically(folder / "accuracy" / (name + ".svg"), svg);
+    write_atomically(folder / "accuracy.md", accuracy_page(v, plots));
+    fmt::print("wrote {} and {} plots in {}\n", (folder / "accuracy.md").string(), plots.size(),
+               (folder / "accuracy").string());
+    return 0;
+}
+
 int run_validate(const Options& o) {
     const Measurements all = builtin_measurements();
     std::vector<MachineProfile> profiles = builtin_profiles();
@@ -116,7 +128,8 @@ int run_validate(const Options& o) {
                                .expected = "one of " + suggest(id, ids),
                                .example = ids.front()});
         }
-    const Validation v = validate_measurements(all, profiles);
+    const Validation v = validate_measurements(all, profiles, !o.report.empty() && !o.no_bands);
+    if (!o.report.empty()) return write_report(o, v);
     fmt::print("{:<24} {:<9} {:>4}{:>12}{:>12}{:>12}{:>12}   worst of weft\n", "curve", "part",
                "rows", "weft", "line", "alpha-beta", "nccl");
     for (const ValidatedCase& c : v.cases) {
@@ -137,6 +150,9 @@ void add_validate(CLI::App& app, std::function<int()>& run) {
     CLI::App* sub = app.add_subcommand("validate", kHelp);
     sub->add_option("--rows", o->rows, "these curves alone, row by row");
     sub->add_flag("--all-rows", o->all_rows, "every row of every curve");
+    sub->add_option("--report", o->report,
+                    "folder for accuracy.md and its plots: every case, with bands");
+    sub->add_flag("--no-bands", o->no_bands, "a report without them: twenty times as fast");
     sub->add_option("--machine", o->machines, "a profile to use in place of the shipped one");
     sub->callback([o, &run] { run = [o] { return run_validate(*o); }; });
 }

@@ -6,12 +6,13 @@
 #include <tuple>
 
 #include "base/result.hpp"
+#include "simulator/band.hpp"
 #include "simulator/calibrate/fit.hpp"
+#include "simulator/endpoint/fitted.hpp"
 
 namespace weft {
 namespace {
 
-constexpr Bytes kLeastCounted{64 * 1024};
 constexpr double kEqualWithin = 0.05;
 
 /// Seconds a byte and a unit of latency, of one class of curves.
@@ -95,8 +96,18 @@ struct NullModels {
     }
 };
 
+void add_bands(ValidatedCase& v, const CaseModel& model, const MachineProfile& profile,
+               const std::vector<SimDuration>& times) {
+    const TimesUnder under = [&](const MachineProfile& m) { return model.times(m); };
+    const std::vector<Band> bands = bands_by_figures(profile, times, under);
+    for (std::size_t i = 0; i < bands.size(); ++i) {
+        v.points[i].low = bands[i].low;
+        v.points[i].high = bands[i].high;
+    }
+}
+
 ValidatedCase validate_case(const MeasuredCase& c, const std::vector<MachineProfile>& profiles,
-                            const NullModels& nulls) {
+                            const NullModels& nulls, bool bands) {
     ValidatedCase v;
     v.measured = &c;
     v.machine = c.machine;
@@ -116,13 +127,17 @@ ValidatedCase validate_case(const MeasuredCase& c, const std::vector<MachineProf
             ValidatedPoint one;
             one.size = p.size;
             one.measured = p.time;
-            one.simulated = times[i];
+            one.simulated = one.low = one.high = times[i];
             one.line = NullModels::at(nulls.line, key, c, 1, p.size);
             one.steps = NullModels::at(nulls.steps, key, c, ring_steps(c), p.size);
             one.nccl = nccl[i];
             one.carried = how[i];
             v.points.push_back(std::move(one));
         }
+        if (!c.points.empty())
+            v.beyond = beyond_fit(*profile, {{c.collective, c.hosts, c.points.front().size},
+                                             {c.collective, c.hosts, c.points.back().size}});
+        if (bands) add_bands(v, model, *profile, times);
     } catch (const ConfigError& e) {
         v.problem = e.what();
     }
@@ -172,6 +187,18 @@ ValidatedDecision validate_decision(const Decision& d,
     return v;
 }
 
+}  // namespace
+
+Validation validate_measurements(const Measurements& all,
+                                 const std::vector<MachineProfile>& profiles, bool bands) {
+    const NullModels nulls(all, profiles);
+    Validation v;
+    for (const MeasuredCase& c : all.cases)
+        v.cases.push_back(validate_case(c, profiles, nulls, bands));
+    for (const Decision& d : all.decisions) v.decisions.push_back(validate_decision(d, profiles));
+    return v;
+}
+
 std::optional<SimDuration> said_by(const ValidatedPoint& p, Model m) {
     switch (m) {
         case Model::kWeft:
@@ -186,15 +213,8 @@ std::optional<SimDuration> said_by(const ValidatedPoint& p, Model m) {
     return {};
 }
 
-}  // namespace
-
-Validation validate_measurements(const Measurements& all,
-                                 const std::vector<MachineProfile>& profiles) {
-    const NullModels nulls(all, profiles);
-    Validation v;
-    for (const MeasuredCase& c : all.cases) v.cases.push_back(validate_case(c, profiles, nulls));
-    for (const Decision& d : all.decisions) v.decisions.push_back(validate_decision(d, profiles));
-    return v;
+double error_of(SimDuration said, SimDuration measured) {
+    return (seconds(said) - seconds(measured)) / seconds(measured);
 }
 
 const char* name_of(Model m) {
@@ -203,7 +223,7 @@ const char* name_of(Model m) {
 }
 
 ErrorSummary summarise(const Validation& v, Model model, Use use,
-                       std::optional<Collective> collective) {
+                       std::optional<Collective> collective, Sizes which) {
     ErrorSummary s;
     std::vector<double> sizes;
     for (const ValidatedCase& c : v.cases) {
@@ -211,8 +231,10 @@ ErrorSummary summarise(const Validation& v, Model model, Use use,
         if (collective && c.measured->collective != *collective) continue;
         for (const ValidatedPoint& p : c.points) {
             const std::optional<SimDuration> said = said_by(p, model);
-            if (p.size < kLeastCounted || !said) continue;
-            const double e = (seconds(*said) - seconds(p.measured)) / seconds(p.measured);
+            if (!said || (which == Sizes::kCounted && p.size < kLeastCounted) ||
+                (which == Sizes::kSmall && p.size >= kLeastCounted))
+                continue;
+            const double e = error_of(*said, p.measured);
             sizes.push_back(std::abs(e));
             if (std::abs(e) <= std::abs(s.worst)) continue;
             s.worst = e;

@@ -19,8 +19,8 @@ struct ValidatedPoint {
     Bytes size;
     SimDuration measured;
     SimDuration simulated;
-    SimDuration low;  // 5 to 95 % by the ranges of the machine's figures
-    SimDuration high;
+    SimDuration low;   // 5 to 95 % by the ranges of the machine's figures; equal to
+    SimDuration high;  // `simulated` where no bands were asked for
     std::optional<SimDuration> line;
     std::optional<SimDuration> steps;
     std::optional<SimDuration> nccl;
@@ -31,6 +31,7 @@ struct ValidatedCase {
     const MeasuredCase* measured = nullptr;
     std::string machine;  // the profile that predicted it
     std::string problem;  // why it was not simulated; empty when it was
+    std::string beyond;   // what of it the profile was not fitted to (endpoint/fitted.hpp)
     std::vector<ValidatedPoint> points;
 };
 
@@ -56,14 +57,24 @@ struct Validation {
     std::vector<ValidatedDecision> decisions;
 };
 
-/// Simulates everything in `all` with the built-in profiles; `profiles` overrides by name.
+/// Simulates everything in `all` with these profiles; with `bands`, twice more for every figure.
 [[nodiscard]] Validation validate_measurements(const Measurements& all,
-                                               const std::vector<MachineProfile>& profiles);
+                                               const std::vector<MachineProfile>& profiles,
+                                               bool bands = false);
 
 enum class Model : std::uint8_t { kWeft, kLine, kSteps, kNccl };
 [[nodiscard]] const char* name_of(Model m);
-/// Over the points that count: of `use`, at least 64 KiB; of one collective, or of all.
+/// What a model says of a point; none where it says nothing.
+[[nodiscard]] std::optional<SimDuration> said_by(const ValidatedPoint& p, Model m);
+/// (said - measured) / measured.
+[[nodiscard]] double error_of(SimDuration said, SimDuration measured);
+
+/// Below this, a time is mostly launch: told apart.
+inline constexpr Bytes kLeastCounted{64 * 1024};
+enum class Sizes : std::uint8_t { kCounted, kSmall, kAll };
+/// Over the points of `use` and of these sizes; of one collective, or of all.
 [[nodiscard]] ErrorSummary summarise(const Validation& v, Model model, Use use,
-                                     std::optional<Collective> collective = {});
+                                     std::optional<Collective> collective = {},
+                                     Sizes sizes = Sizes::kCounted);
 
 }  // namespace weft

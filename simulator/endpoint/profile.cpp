@@ -138,6 +138,28 @@ Estimate read_estimate(MapReader& r, const CostInfo& info, Cost c) {
     return e;
 }
 
+/// A YAML scalar that reads back as the text.
+std::string quoted(const std::string& text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\')
+            out += fmt::format("\\{}", c);
+        else if (byte < 0x20 || byte == 0x7f)
+            out += fmt::format("\\x{:02x}", byte);
+        else
+            out += c;
+    }
+    return out + '"';
+}
+
+std::string plain_or_quoted(const std::string& text) {
+    const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+    });
+    return plain && !text.empty() && text[0] >= 'a' && text != "null" ? text : quoted(text);
+}
+
 /// "64KiB" where that is exact, else bytes.
 std::string size_text(Bytes b) {
     std::string text = to_string(b);
@@ -242,8 +264,11 @@ std::int64_t parse_cost(Cost c, const std::string& text) {
 }
 
 std::string to_yaml(const MachineProfile& p) {
-    std::string out = fmt::format("machine: \"{}\"\ntitle: \"{}\"\n", p.name, p.title);
-    if (!p.also.empty()) out += fmt::format("also: [{}]\n", fmt::join(p.also, ", "));
+    std::string out = fmt::format("machine: {}\n", quoted(p.name));
+    if (!p.title.empty()) out += fmt::format("title: {}\n", quoted(p.title));
+    std::vector<std::string> also;
+    for (const std::string& one : p.also) also.push_back(plain_or_quoted(one));
+    if (!also.empty()) out += fmt::format("also: [{}]\n", fmt::join(also, ", "));
     if (!p.fitted.empty()) out += "fitted:\n";
     for (const FittedRange& f : p.fitted)
         out += fmt::format("  - {{collective: {}, hosts: [{}, {}], sizes: [{}, {}]}}\n",
@@ -253,9 +278,9 @@ std::string to_yaml(const MachineProfile& p) {
     for (std::size_t i = 0; i < kCosts; ++i) {
         const Cost c = static_cast<Cost>(i);
         const Estimate& e = p.costs[i];
-        out +=
-            fmt::format("  {}: {{value: {}, low: {}, high: {}, from: \"{}\"}}\n", kTable[i].name,
-                        cost_text(c, e.value), cost_text(c, e.low), cost_text(c, e.high), e.from);
+        out += fmt::format("  {}: {{value: {}, low: {}, high: {}", kTable[i].name,
+                           cost_text(c, e.value), cost_text(c, e.low), cost_text(c, e.high));
+        out += e.from.empty() ? "}\n" : fmt::format(", from: {}}}\n", quoted(e.from));
     }
     return out;
 }
@@ -267,7 +292,11 @@ MachineProfile parse_profile(const std::string& text, const std::string& file) {
     p.name = top.text("machine", "h100");
     if (top.has("title")) p.title = top.text("title", "8x H100 SXM");
     if (const ConfigNode* also = top.find("also")) {
-        for (const ConfigNode& one : also->items) p.also.push_back(one.scalar);
+        for (const ConfigNode& one : also->items) {
+            if (one.scalar.empty())
+                top.reject(one, "also", "something else", "a machine's name", "[h200, h800]");
+            p.also.push_back(one.scalar);
+        }
         if (p.also.empty())
             top.reject(*also, "also", "no list of names", "machines", "[h200, h800]");
     }

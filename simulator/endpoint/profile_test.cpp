@@ -44,6 +44,22 @@ TEST_CASE("a profile's YAML form reads back as written", "[unit]") {
     }
 }
 
+TEST_CASE("names and origins of any text read back", "[unit]") {
+    MachineProfile p = nccl_tuning_profile();
+    p.name = "a\"b\\c";
+    p.title.clear();
+    p.also = {"x, y", "h200", "[z]"};
+    p.at(Cost::kLaunchLl).from = "a \"log\"\nof two lines";
+    p.at(Cost::kNicRate).from.clear();
+    const MachineProfile q = parse_profile(to_yaml(p), "m.yaml");
+    CHECK(q.name == p.name);
+    CHECK(q.also == p.also);
+    CHECK(q.at(Cost::kLaunchLl).from == p.at(Cost::kLaunchLl).from);
+    CHECK(q.at(Cost::kNicRate).from.empty());
+    CHECK(to_yaml(p).find("h200, \"[z]\"") != std::string::npos);
+    CHECK(complaint("machine: lab\nalso: [[a], b]\ncosts: {}\n").find("m.yaml:2: also") == 0);
+}
+
 TEST_CASE("a figure that a profile leaves out is NCCL's constant", "[unit]") {
     const MachineProfile p =
         parse_profile("machine: lab\ncosts:\n  launch.ll: {value: 20us}\n", "m.yaml");

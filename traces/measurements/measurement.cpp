@@ -73,6 +73,8 @@ bool flag_or(MapReader& m, const std::string& key, bool fallback) {
     return m.choice_or(key, {"false", "true"}, fallback ? 1 : 0) == 1;
 }
 
+constexpr const char* kWhyExample = "the switches between the hosts are not described";
+
 std::vector<std::string> notes_of(MapReader& m) {
     std::vector<std::string> notes;
     const ConfigNode* list = m.find("notes");
@@ -261,6 +263,7 @@ std::vector<MeasuredCase> read_case(MapReader& m) {
     read_setup(m, c);
     check_setup(m, c);
     c.notes = notes_of(m);
+    if (m.has("why")) c.why = line_of_text(m, "why", kWhyExample);
     c.file = m.file();
     c.line = m.line();
     const std::vector<Collective> collectives = collectives_of(m, c.collective);
@@ -338,6 +341,7 @@ Decision read_decision(MapReader& m) {
     d.a = read_choice(a, alike);
     d.b = read_choice(b, alike);
     d.notes = notes_of(m);
+    if (m.has("why")) d.why = line_of_text(m, "why", kWhyExample);
     d.file = m.file();
     d.line = m.line();
     m.finish();

@@ -59,6 +59,7 @@ struct MeasuredCase : MeasuredSetup {
     std::string tag;     // S: read in the source; S2: in a summary of it; D: derived from it
     Use use = Use::kTest;
     std::vector<std::string> notes;     // what was assumed
+    std::string why;                    // what is known of why a prediction misses it
     std::vector<MeasuredPoint> points;  // sizes ascending
     std::string file;
     int line = 0;
@@ -81,6 +82,7 @@ struct Decision {
     bool simulated = false;  // decided by another simulator
     bool step = false;       // decided on a training step, not on the collective alone
     std::vector<std::string> notes;
+    std::string why;  // as of a case
     std::string file;
     int line = 0;
 };

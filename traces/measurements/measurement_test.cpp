@@ -44,6 +44,13 @@ TEST_CASE("rates, times and shares of a peak become times", "[unit][measurements
     CHECK(time(", each-rail: true", "[[1GB, 100GB/s]]") == us(10000));
 }
 
+TEST_CASE("why a prediction misses is kept as it stands", "[unit][measurements]") {
+    const auto all =
+        read_measurements(with_points(", why: no switch is told", "[[8B, 72us]]"), "m");
+    CHECK(all.cases.at(0).why == "no switch is told");
+    CHECK(read_measurements(with_points("", "[[8B, 72us]]"), "m").cases.at(0).why.empty());
+}
+
 TEST_CASE("a range keeps both ends, whichever comes first", "[unit][measurements]") {
     const auto all =
         read_measurements(with_points("", "[[8B, 72us, 69us], [16B, 70us, 74us]]"), "m");
