@@ -53,11 +53,14 @@ void print_case(const ValidatedCase& c, bool rows) {
     fmt::print("{:<24} {:<9} {:>4}{}   {:+.1f} % at {}\n", c.measured->id, name_of(c.measured->use),
                c.points.size(), errors, 100 * s.worst, s.worst_at);
     if (!rows) return;
+    if (!c.beyond.empty()) fmt::print("  extrapolated, not fitted: {}\n", c.beyond);
     for (const ValidatedPoint& p : c.points)
-        fmt::print("  {:>10} {:>12} {:>12} {:>10} {:>10} {:>10} {:>10}  {}\n", to_string(p.size),
-                   to_string(p.measured), to_string(p.simulated),
-                   error_text(p.simulated, p.measured), error_text(p.line, p.measured),
-                   error_text(p.steps, p.measured), error_text(p.nccl, p.measured), p.carried);
+        fmt::print(
+            "  {:>10} {:>12} {:>12} {:>24} {:>10} {:>10} {:>10} {:>10}  {}\n", to_string(p.size),
+            to_string(p.measured), to_string(p.simulated),
+            p.low == p.high ? "" : fmt::format("{} .. {}", to_string(p.low), to_string(p.high)),
+            error_text(p.simulated, p.measured), error_text(p.line, p.measured),
+            error_text(p.steps, p.measured), error_text(p.nccl, p.measured), p.carried);
 }
 
 void print_summary(const Validation& v, Use use) {
@@ -109,6 +112,10 @@ int write_report(const Options& o, const Validation& v) {
     return 0;
 }
 
+bool is_named(const Options& o, const MeasuredCase& c) {
+    return std::find(o.rows.begin(), o.rows.end(), c.id) != o.rows.end();
+}
+
 int run_validate(const Options& o) {
     const Measurements all = builtin_measurements();
     std::vector<MachineProfile> profiles = builtin_profiles();
@@ -128,12 +135,15 @@ int run_validate(const Options& o) {
                                .expected = "one of " + suggest(id, ids),
                                .example = ids.front()});
         }
-    const Validation v = validate_measurements(all, profiles, !o.report.empty() && !o.no_bands);
+    const WantsBands bands = [&](const MeasuredCase& c) {
+        return !o.no_bands && (!o.report.empty() || is_named(o, c));
+    };
+    const Validation v = validate_measurements(all, profiles, bands);
     if (!o.report.empty()) return write_report(o, v);
     fmt::print("{:<24} {:<9} {:>4}{:>12}{:>12}{:>12}{:>12}   worst of weft\n", "curve", "part",
                "rows", "weft", "line", "alpha-beta", "nccl");
     for (const ValidatedCase& c : v.cases) {
-        const bool named = std::find(o.rows.begin(), o.rows.end(), c.measured->id) != o.rows.end();
+        const bool named = is_named(o, *c.measured);
         if (o.rows.empty() || named) print_case(c, named || o.all_rows);
     }
     if (!o.rows.empty()) return 0;
@@ -152,7 +162,7 @@ void add_validate(CLI::App& app, std::function<int()>& run) {
     sub->add_flag("--all-rows", o->all_rows, "every row of every curve");
     sub->add_option("--report", o->report,
                     "folder for accuracy.md and its plots: every case, with bands");
-    sub->add_flag("--no-bands", o->no_bands, "a report without them: twenty times as fast");
+    sub->add_flag("--no-bands", o->no_bands, "no ranges: twenty times as fast");
     sub->add_option("--machine", o->machines, "a profile to use in place of the shipped one");
     sub->callback([o, &run] { run = [o] { return run_validate(*o); }; });
 }

@@ -190,11 +190,12 @@ ValidatedDecision validate_decision(const Decision& d,
 }  // namespace
 
 Validation validate_measurements(const Measurements& all,
-                                 const std::vector<MachineProfile>& profiles, bool bands) {
+                                 const std::vector<MachineProfile>& profiles,
+                                 const WantsBands& bands) {
     const NullModels nulls(all, profiles);
     Validation v;
     for (const MeasuredCase& c : all.cases)
-        v.cases.push_back(validate_case(c, profiles, nulls, bands));
+        v.cases.push_back(validate_case(c, profiles, nulls, bands && bands(c)));
     for (const Decision& d : all.decisions) v.decisions.push_back(validate_decision(d, profiles));
     return v;
 }

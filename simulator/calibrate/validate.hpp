@@ -5,6 +5,7 @@
 // the bytes that bus bandwidth counts; the textbook's, time = a (dependent steps of a ring) + b x;
 // one of each per machine, collective, and one host or several. And NCCL's own tuning model, fitted
 // by its authors. A model that does not beat a straight line is not a model.
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -57,10 +58,12 @@ struct Validation {
     std::vector<ValidatedDecision> decisions;
 };
 
-/// Simulates everything in `all` with these profiles; with `bands`, twice more for every figure.
+/// The cases that shall have bands: two simulations more for every figure.
+using WantsBands = std::function<bool(const MeasuredCase&)>;
+/// Simulates everything in `all` with these profiles.
 [[nodiscard]] Validation validate_measurements(const Measurements& all,
                                                const std::vector<MachineProfile>& profiles,
-                                               bool bands = false);
+                                               const WantsBands& bands = {});
 
 enum class Model : std::uint8_t { kWeft, kLine, kSteps, kNccl };
 [[nodiscard]] const char* name_of(Model m);
