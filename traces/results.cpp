@@ -25,6 +25,8 @@ Json to_json(const CollectiveSummary& c) {
             {"mean_time_ps", c.mean_time.ps()},
             {"min_time_ps", c.min_time.ps()},
             {"max_time_ps", c.max_time.ps()},
+            {"mean_waiting_ps", c.mean_waiting.ps()},
+            {"max_waiting_ps", c.max_waiting.ps()},
             {"algbw_gbytes_per_s", rounded(c.algbw_gbytes_per_s)},
             {"busbw_gbytes_per_s", rounded(c.busbw_gbytes_per_s)}};
 }
@@ -33,7 +35,16 @@ Json to_json(const FamilyTime& f) {
     return {{"family", f.family},
             {"total_ps", f.total.ps()},
             {"exposed_ps", f.exposed.ps()},
-            {"waiting_ps", f.waiting.ps()}};
+            {"waiting_ps", f.waiting.ps()},
+            {"transferring_ps", f.transferring.ps()}};
+}
+
+Json to_json(const RankSplit& s) {
+    return {{"rank", s.rank.value()},
+            {"alike", s.alike},
+            {"in_collectives_ps", s.in_collectives.ps()},
+            {"waiting_ps", s.waiting.ps()},
+            {"transferring_ps", s.transferring.ps()}};
 }
 
 Json to_json(const LinkUse& l) {
@@ -141,6 +152,7 @@ std::string to_json(const Result& r) {
     j["lower_bound_by"] = r.lower_bound_by;
     j["families"] = list(r.families);
     j["collectives"] = list(r.collectives);
+    j["rank_splits"] = list(r.rank_splits);
     j["busiest_links"] = list(r.busiest_links);
     j["busiest_distinct"] = list(r.busiest_distinct);
     j["link_groups"] = list(r.link_groups);

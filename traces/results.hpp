@@ -24,16 +24,30 @@ struct CollectiveSummary {
     SimDuration mean_time;    // from the moment the last member arrived to the last member's end
     SimDuration min_time;
     SimDuration max_time;
+    SimDuration mean_waiting;  // of a member, from its own arrival to the last member's
+    SimDuration max_waiting;
     double algbw_gbytes_per_s = 0;  // size / mean_time
     double busbw_gbytes_per_s = 0;
 };
 
-/// Communication of one family on the slowest rank.
+/// Communication of one family on the slowest rank. total = waiting + transferring, to the ps.
 struct FamilyTime {
     std::string family;
-    SimDuration total;    // some collective of the family in flight on this rank
-    SimDuration exposed;  // of that, no compute running on this rank
-    SimDuration waiting;  // of total, waiting for other members to arrive
+    SimDuration total;         // some collective of the family in flight on this rank
+    SimDuration exposed;       // of that, no compute running on this rank
+    SimDuration waiting;       // of total, only waiting for other members to arrive
+    SimDuration transferring;  // of total, under way: launch and steps included
+};
+
+/// The collectives of a rank, each by itself: from its arrival to the last member's (waiting), and
+/// from there to the end (transferring). in_collectives = waiting + transferring, to the ps; more
+/// than the step where collectives of several families are in flight at once. Messages left out.
+struct RankSplit {
+    RankId rank;              // the lowest of
+    std::uint32_t alike = 1;  // the ranks that spend the same
+    SimDuration in_collectives;
+    SimDuration waiting;
+    SimDuration transferring;
 };
 
 struct LinkUse {
@@ -123,6 +137,8 @@ struct Result {
     SimDuration bubble;   // slowest rank: neither compute nor communication in flight
     std::vector<FamilyTime> families;
     std::vector<CollectiveSummary> collectives;
+    /// From the least waiting (who is waited for) to the most; of many, both ends.
+    std::vector<RankSplit> rank_splits;
     std::vector<LinkUse> busiest_links;     // the ten busiest, by utilisation then by id
     std::vector<LinkUse> busiest_distinct;  // the same, but of all that are alike only the first
     std::vector<LinkGroupUse> link_groups;

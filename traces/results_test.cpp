@@ -10,16 +10,18 @@ TEST_CASE("result json is sorted, in integers, and the same for equal results", 
     Result r;
     r.step_time = ms(5);
     r.slowest_rank = RankId{3};
-    r.families.push_back({"TP", ms(2), ms(1), us(4)});
-    r.collectives.push_back(
-        {"TP", "allreduce", "ring", 8, Bytes{64}, 3, us(1), us(1), us(2), 100.0 / 3, 0.1 + 0.2});
+    r.families.push_back({"TP", ms(2), ms(1), us(4), us(1996)});
+    r.collectives.push_back({"TP", "allreduce", "ring", 8, Bytes{64}, 3, us(1), us(1), us(2), us(5),
+                             us(9), 100.0 / 3, 0.1 + 0.2});
     r.scenario = {{"seed", "1"}, {"fabric.name", "hpn7"}};
     const std::string text = to_json(r);
     CHECK(text == to_json(r));
     const auto j = nlohmann::json::parse(text);
     CHECK(j["step_time_ps"] == 5'000'000'000);
     CHECK(j["families"][0]["exposed_ps"] == 1'000'000'000);
+    CHECK(j["families"][0]["transferring_ps"] == 1'996'000'000);
     CHECK(j["collectives"][0]["size_bytes"] == 64);
+    CHECK(j["collectives"][0]["mean_waiting_ps"] == 5'000'000);
     CHECK(text.find("\"busbw_gbytes_per_s\": 0.3,") != std::string::npos);
     CHECK(text.find("33.333333") != std::string::npos);
     CHECK(text.find("\"assumptions\"") < text.find("\"bubble_ps\""));

@@ -124,12 +124,32 @@ void Machine::end_stream(flow::ClassId stream) {
     events_.push({now_ + g.price.after, EventKind::kGroupEnds, ref.set, ref.id});
 }
 
-void Machine::end_group(GroupRef ref) {
+/// Adds the run that ends now to its exchange: its time, and how long each member had waited.
+void Machine::count_run(GroupRef ref) {
     const Group& g = group(ref);
     const flow::GroupClass& cls = group_class(ref);
     const SimDuration took = now_ - g.start;
-    stats_[g.exchange][variant(ref)].add(cls.count, Int128{took.ps()} * cls.count, took, took);
-    const SimTime start = g.start;
+    ExchangeStats run{.count = cls.count,
+                      .total_ps = Int128{took.ps()} * cls.count,
+                      .least = took,
+                      .most = took,
+                      .waiting_ps = 0,
+                      .longest_wait = {}};
+    const bool ordered = in_.universe->sets[ref.set].ordered;
+    for (std::size_t i = 0; i < cls.members.size(); ++i) {
+        const Rank& r = ranks_[cls.members[i]];
+        const std::uint32_t op = r.head[queue_of_set(ref.set, ordered && i == 1)];
+        const SimDuration waited = g.start - r.times[op].ready;
+        run.waiting_ps += Int128{waited.ps()} * cls.count;
+        run.longest_wait = std::max(run.longest_wait, waited);
+    }
+    stats_[g.exchange][variant(ref)].add(run);
+}
+
+void Machine::end_group(GroupRef ref) {
+    count_run(ref);
+    const flow::GroupClass& cls = group_class(ref);
+    const SimTime start = group(ref).start;
     if (in_.universe->sets[ref.set].ordered) {
         finish_head(cls.members[0], queue_of_set(ref.set), start);
         finish_head(cls.members[1], queue_of_set(ref.set, true), start);

@@ -30,11 +30,15 @@ struct ExchangeStats {
     Int128 total_ps = 0;  // over all groups
     SimDuration least;
     SimDuration most;
-    void add(std::uint64_t runs, Int128 sum_ps, SimDuration low, SimDuration high) {
-        least = count == 0 ? low : std::min(least, low);
-        most = std::max(most, high);
-        count += runs;
-        total_ps += sum_ps;
+    Int128 waiting_ps = 0;  // over all members of all groups, from their arrivals to the last's
+    SimDuration longest_wait;
+    void add(const ExchangeStats& o) {
+        least = count == 0 ? o.least : std::min(least, o.least);
+        most = std::max(most, o.most);
+        count += o.count;
+        total_ps += o.total_ps;
+        waiting_ps += o.waiting_ps;
+        longest_wait = std::max(longest_wait, o.longest_wait);
     }
 };
 
@@ -108,6 +112,7 @@ class Machine {
     void begin_bytes(GroupRef g);
     void end_stream(flow::ClassId stream);
     void end_group(GroupRef g);
+    void count_run(GroupRef g);
     void finish_op(flow::ClassId rank, std::uint32_t op, SimTime start);
     void finish_head(flow::ClassId rank, std::uint32_t queue, SimTime start);
     void make_ready(flow::ClassId rank, std::uint32_t op);

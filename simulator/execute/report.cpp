@@ -8,6 +8,7 @@
 
 #include "simulator/endpoint/fitted.hpp"
 #include "simulator/execute/intervals.hpp"
+#include "simulator/execute/split.hpp"
 
 namespace weft {
 namespace {
@@ -31,6 +32,7 @@ class Reporter {
     Result make() {
         find_slowest();
         account();
+        r_.rank_splits = rank_splits(world_, machine_);
         summarise_collectives();
         measure_links();
         bound();
@@ -91,7 +93,7 @@ void Reporter::account() {
         world_.workload().programs[s_.workload->program_of[r_.slowest_rank.index()]];
     const std::vector<OpTimes>& times = machine_.times(slowest_);
     std::vector<Intervals> in_flight(s_.workload->families.size());
-    std::vector<Intervals> waiting(in_flight.size());
+    std::vector<Intervals> moving(in_flight.size());
     Intervals compute;
     for (std::size_t i = 0; i < p.ops.size(); ++i) {
         const CompiledOp& op = p.ops[i];
@@ -103,7 +105,7 @@ void Reporter::account() {
         const std::uint32_t family = world_.workload().sets[e.set].family;
         const bool collective = op.kind == CompiledOp::Kind::kCollective;
         in_flight[family].add(collective ? times[i].ready : times[i].start, times[i].end);
-        if (collective) waiting[family].add(times[i].ready, times[i].start);
+        moving[family].add(times[i].start, times[i].end);
     }
     compute.join();
     r_.compute = compute.length();
@@ -112,13 +114,15 @@ void Reporter::account() {
     Intervals busy = compute;
     for (const std::uint32_t f : used) {
         in_flight[f].join();
-        waiting[f].join();
+        moving[f].join();
         busy.add(in_flight[f]);
         const SimDuration total = in_flight[f].length();
+        const SimDuration transferring = moving[f].length();
         r_.families.push_back({.family = s_.workload->families[f].name,
                                .total = total,
                                .exposed = total - in_flight[f].overlap(compute),
-                               .waiting = waiting[f].length()});
+                               .waiting = total - transferring,
+                               .transferring = transferring});
     }
     busy.join();
     r_.bubble = r_.step_time - busy.length();
@@ -138,7 +142,7 @@ void Reporter::summarise_collectives() {
             if (st.count == 0) continue;
             auto& row = rows[{family, name_of(e.kind), e.size, world_.algorithm(e.set, v)}];
             row.first = &e;
-            row.second.add(st.count, st.total_ps, st.least, st.most);
+            row.second.add(st);
         }
     }
     for (const auto& [key, row] : rows) {
@@ -151,6 +155,9 @@ void Reporter::summarise_collectives() {
         c.mean_time = SimDuration{static_cast<std::int64_t>(row.second.total_ps / c.count)};
         c.min_time = row.second.least;
         c.max_time = row.second.most;
+        c.mean_waiting =
+            SimDuration{static_cast<std::int64_t>(row.second.waiting_ps / c.count / c.group_size)};
+        c.max_waiting = row.second.longest_wait;
         const double ps = static_cast<double>(std::max<std::int64_t>(c.mean_time.ps(), 1));
         c.algbw_gbytes_per_s = static_cast<double>(c.size.count()) * 1000.0 / ps;
         c.busbw_gbytes_per_s = c.algbw_gbytes_per_s * busbw_factor(row.first->kind, c.group_size);

@@ -84,6 +84,25 @@ Workload single(Collective kind, Bytes size, std::uint32_t ranks) {
     return w;
 }
 
+/// Two ranks whose programs are these.
+Workload two_ranks(const std::vector<Op>& a, const std::vector<Op>& b) {
+    Workload w;
+    w.name = "two";
+    w.world = 2;
+    w.has_compute = false;
+    w.families = {{"A", cells(2, 1)}, {"B", cells(2, 1)}};
+    w.programs = {{"a", {"x"}, a}, {"b", {"x"}, b}};
+    w.program_of = {0, 1};
+    return w;
+}
+
+Op op_after(std::variant<ComputeOp, CollectiveOp, P2pOp> what, std::vector<std::uint32_t> after) {
+    Op op;
+    op.what = std::move(what);
+    op.after = std::move(after);
+    return op;
+}
+
 Scenario scenario(const Fabric& f, const Workload& w) {
     Scenario s;
     s.fabric = &f;
@@ -264,6 +283,41 @@ TEST_CASE("the parts of a step add up on the slowest rank", "[property]") {
     for (const FamilyTime& t : r.families) CHECK(t.exposed + r.compute + r.bubble <= r.step_time);
 }
 
+TEST_CASE("waiting and transferring add up to the ps on every rank", "[property]") {
+    const Fabric f = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=3");
+    const Step step(32, 4, 4);
+    Scenario s = scenario(f, step.w);
+    s.failures = {{SimTime{}, f.nics()[3].ports[0], true, Bandwidth{50'000'000'000}, {}}};
+    const Result r = simulate(s);
+    CHECK(r.rank_splits.size() > 1);
+    std::uint32_t ranks = 0;
+    for (const RankSplit& p : r.rank_splits) {
+        CHECK(p.waiting + p.transferring == p.in_collectives);
+        CHECK(p.waiting >= SimDuration{});
+        ranks += p.alike;
+    }
+    CHECK(ranks == 32);
+    for (const FamilyTime& t : r.families) CHECK(t.waiting + t.transferring == t.total);
+}
+
+TEST_CASE("who arrives first waits for who arrives last", "[unit]") {
+    const Fabric f = make_fabric("scale-up");
+    const CollectiveOp together{Collective::kAllReduce, 0, Bytes{1 << 20}};
+    const Workload w = two_ranks({op_after(ComputeOp{us(100)}, {}), op_after(together, {0})},
+                                 {op_after(ComputeOp{us(340)}, {}), op_after(together, {0})});
+    const Result r = simulate(scenario(f, w));
+    REQUIRE(r.rank_splits.size() == 2);
+    CHECK(r.rank_splits[0].rank == RankId{1});
+    CHECK(r.rank_splits[0].waiting == SimDuration{});
+    CHECK(r.rank_splits[1].rank == RankId{0});
+    CHECK(r.rank_splits[1].waiting == us(240));
+    CHECK(r.rank_splits[1].transferring == r.step_time - us(340));
+    REQUIRE(r.collectives.size() == 1);
+    CHECK(r.collectives[0].mean_waiting == us(120));
+    CHECK(r.collectives[0].max_waiting == us(240));
+    CHECK(r.collectives[0].mean_time == r.step_time - us(340));
+}
+
 TEST_CASE("cutting a GPU off is one clear line", "[unit]") {
     const Fabric f = make_fabric_from_text("hpn7:segments=1,hosts_per_segment=2");
     const Workload w = single(Collective::kAllReduce, Bytes{1 << 26}, 16);
@@ -277,25 +331,6 @@ TEST_CASE("cutting a GPU off is one clear line", "[unit]") {
         CHECK(e.complaint().found.find("waits for ever") != std::string::npos);
         CHECK(e.complaint().expected.find("healthy path") != std::string::npos);
     }
-}
-
-/// Two ranks whose programs are these.
-Workload two_ranks(const std::vector<Op>& a, const std::vector<Op>& b) {
-    Workload w;
-    w.name = "two";
-    w.world = 2;
-    w.has_compute = false;
-    w.families = {{"A", cells(2, 1)}, {"B", cells(2, 1)}};
-    w.programs = {{"a", {"x"}, a}, {"b", {"x"}, b}};
-    w.program_of = {0, 1};
-    return w;
-}
-
-Op op_after(std::variant<ComputeOp, CollectiveOp, P2pOp> what, std::vector<std::uint32_t> after) {
-    Op op;
-    op.what = std::move(what);
-    op.after = std::move(after);
-    return op;
 }
 
 std::string why_it_waits(const Workload& w, bool symmetry) {

@@ -33,6 +33,7 @@ namespace weft::tools::html {
 [[nodiscard]] std::string fabric(const Result& r);
 [[nodiscard]] std::string links(const Result& r);
 [[nodiscard]] std::string collectives(const Result& r);
+[[nodiscard]] std::string rank_splits(const Result& r);
 [[nodiscard]] std::string notes(const Report& r);
 
 }  // namespace weft::tools::html

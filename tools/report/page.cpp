@@ -61,7 +61,8 @@ std::string html_report(const Report& r) {
            "</p><p class=\"trust" + (r.marked ? " marked" : "") + "\">" + html::escaped(r.trust) +
            "</p></header>\n";
     out += html::headline(r) + html::timeline(result) + html::exposure(result) +
-           html::fabric(result) + html::links(result) + html::collectives(result) + html::notes(r);
+           html::fabric(result) + html::links(result) + html::collectives(result) +
+           html::rank_splits(result) + html::notes(r);
     return out + "</main></body></html>\n";
 }
 

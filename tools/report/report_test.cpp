@@ -21,9 +21,10 @@ Result made_up() {
     r.compute = ms(60);
     r.bubble = ms(10);
     r.lower_bound = ms(80);
-    r.families = {{"TP", ms(30), ms(25), ms(1)}, {"DP", ms(20), ms(5), ms(2)}};
+    r.families = {{"TP", ms(30), ms(25), ms(1), ms(29)}, {"DP", ms(20), ms(5), ms(2), ms(18)}};
+    r.rank_splits = {{RankId{5}, 1, ms(48), ms(1), ms(47)}, {RankId{0}, 63, ms(50), ms(3), ms(47)}};
     r.collectives.push_back({"TP", "allgather", "ring", 8, Bytes{41943040}, 640, us(230), us(220),
-                             us(400), 182.4, 159.6});
+                             us(400), us(7), us(9), 182.4, 159.6});
     r.busiest_links.push_back(
         {LinkId{4}, "host[0].nic[2]:1 > tor[17]", "access", 2, 1, 1, Bytes{1 << 30}, 0.42, ms(44)});
     r.busiest_distinct = r.busiest_links;
@@ -55,9 +56,10 @@ bool holds(const std::string& text, const std::string& part) {
 TEST_CASE("the page is self-contained, escaped and complete", "[unit]") {
     const Result r = made_up();
     const std::string page = html_report(report_of(r));
-    for (const char* part : {"100 ms", "Timeline", "Exposed communication", "The fabric",
-                             "Busiest links", "Bus bandwidth", "host[0].nic[2]:1 &gt; tor[17]",
-                             "assumed &lt;b&gt;", "watch &amp; learn", "endpoint calibrated"})
+    for (const char* part :
+         {"100 ms", "Timeline", "Exposed communication", "The fabric", "Busiest links",
+          "Bus bandwidth", "Waiting for others", "host[0].nic[2]:1 &gt; tor[17]",
+          "assumed &lt;b&gt;", "watch &amp; learn", "endpoint calibrated"})
         CHECK(holds(page, part));
     for (const char* part : {"<script", "http:", "https:", "src=", "nan", "inf"})
         CHECK_FALSE(holds(page, part));
@@ -75,9 +77,10 @@ TEST_CASE("without compute times the report claims no exposure", "[unit]") {
 TEST_CASE("the first screen says where the time goes and what limits it", "[unit]") {
     const Result r = made_up();
     const std::string text = text_report(report_of(r));
-    for (const char* part : {"step time   100 ms", "compute", "60.0 %", "exposed TP", "25.0 %",
-                             "bubble", "159.6", "host[0].nic[2]:1 > tor[17]",
-                             "limit: compute is 60.0 % of the step", "warning: watch & learn"})
+    for (const char* part :
+         {"step time   100 ms", "compute", "60.0 %", "exposed TP", "25.0 %", "bubble", "159.6",
+          "host[0].nic[2]:1 > tor[17]", "rank 5", "rank 0 and 62 alike", "waits most",
+          "limit: compute is 60.0 % of the step", "warning: watch & learn"})
         CHECK(holds(text, part));
     CHECK(text.rfind("endpoint calibrated\n", 0) == 0);  // what it rests on comes first
 }

@@ -23,18 +23,36 @@ void add_step(std::string& out, const Result& r) {
         out += fmt::format("  {:<16} {:>12}   {}\n", s.name, to_string(s.time), percent(s.of_step));
 }
 
+/// The ranks that wait least and most in collectives; nothing where none waits.
+std::string waits_text(const Result& r) {
+    if (r.rank_splits.empty() || r.rank_splits.back().waiting == SimDuration{}) return {};
+    std::string out = "\ncollectives of a rank     waiting  transferring\n";
+    const auto row = [&](const char* which, const RankSplit& s) {
+        const std::string who =
+            s.alike == 1 ? fmt::format("rank {}", s.rank.value())
+                         : fmt::format("rank {} and {} alike", s.rank.value(), s.alike - 1);
+        out += fmt::format("  {:<19} {:>12} {:>13}   {}\n", which, to_string(s.waiting),
+                           to_string(s.transferring), who);
+    };
+    row("waits least", r.rank_splits.front());
+    if (r.rank_splits.size() > 1) row("waits most", r.rank_splits.back());
+    return out;
+}
+
 void add_families(std::string& out, const Result& r) {
     if (r.families.empty()) return;
-    out += fmt::format("\n{:<14} {:>12} {:>12} {:>12}\n", "communication", "total", "exposed",
-                       "waiting");
+    out += fmt::format("\n{:<14} {:>12} {:>12} {:>12} {:>13}\n", "communication", "total",
+                       "exposed", "waiting", "transferring");
     for (const FamilyTime& f : r.families)
-        out += fmt::format("  {:<12} {:>12} {:>12} {:>12}\n", f.family, to_string(f.total),
-                           r.has_compute ? to_string(f.exposed) : "-", to_string(f.waiting));
+        out += fmt::format("  {:<12} {:>12} {:>12} {:>12} {:>13}\n", f.family, to_string(f.total),
+                           r.has_compute ? to_string(f.exposed) : "-", to_string(f.waiting),
+                           to_string(f.transferring));
     out +=
         r.has_compute
             ? "  (exposed: while the rank computes nothing; waiting: for other members to arrive; "
               "bubble: neither)\n"
             : "  (waiting: for other members to arrive)\n";
+    out += waits_text(r);
 }
 
 void add_collectives(std::string& out, const Result& r) {
