@@ -105,11 +105,14 @@ constexpr std::array kRateUnits{
 constexpr std::array kTimeUnits{Unit{"ps", 1}, Unit{"ns", kKilo}, Unit{"us", kMega},
                                 Unit{"ms", kGiga}, Unit{"s", kTera}};
 
+constexpr std::array kShareUnits{Unit{"%", 10 * kMega}};
+
 constexpr Grammar kByteGrammar{kByteUnits, "a size with its unit (B, KiB, MiB, GiB, kB, MB, GB)",
                                "64MiB"};
 constexpr Grammar kRateGrammar{kRateUnits, "a rate with its unit (Gbps, Mbps, GB/s, GiB/s)",
                                "400Gbps"};
 constexpr Grammar kTimeGrammar{kTimeUnits, "a time with its unit (ps, ns, us, ms, s)", "1.5us"};
+constexpr Grammar kShareGrammar{kShareUnits, "a share in %, seven decimals at most", "2%"};
 
 /// "1.342 ms": four significant digits, trailing zeros cut, scaled by the largest unit that fits.
 std::string scaled(std::int64_t value, std::span<const Unit> units) {
@@ -147,6 +150,17 @@ Bandwidth parse_bandwidth(const std::string& text) {
 }
 SimDuration parse_duration(const std::string& text) {
     return SimDuration{parse_quantity(text, kTimeGrammar)};
+}
+
+std::int64_t parse_share(const std::string& text) {
+    return parse_quantity(text, kShareGrammar);
+}
+
+std::string share_text(std::int64_t ppb) {
+    std::string text = fmt::format("{}.{:07}", ppb / (10 * kMega), ppb % (10 * kMega));
+    while (text.back() == '0') text.pop_back();
+    if (text.back() == '.') text.pop_back();
+    return text + "%";
 }
 
 std::string to_string(Bytes b) {

@@ -161,6 +161,10 @@ constexpr Bandwidth operator""_GBps(unsigned long long n) {
 [[nodiscard]] Bytes parse_bytes(const std::string& text);           // "64MiB", "1GB", "512B"
 [[nodiscard]] Bandwidth parse_bandwidth(const std::string& text);   // "400Gbps", "50GB/s"
 [[nodiscard]] SimDuration parse_duration(const std::string& text);  // "1.5us", "250ns", "2ms"
+/// A share in parts per billion: "2%", "0.01%". The caller sets its limits.
+[[nodiscard]] std::int64_t parse_share(const std::string& text);
+/// The shortest exact text: "2%", "0.5%".
+[[nodiscard]] std::string share_text(std::int64_t ppb);
 
 // Short text for people: "64 MiB", "400 Gbps", "1.342 ms". Exact values go to JSON as integers
 // whose key ends in the unit.

@@ -34,6 +34,18 @@ TEST_CASE("text quantities carry a unit", "[unit]") {
                       "unit is missing), for example 400Gbps");
 }
 
+TEST_CASE("shares are exact in parts per billion, there and back", "[unit]") {
+    CHECK(parse_share("2%") == 20'000'000);
+    CHECK(parse_share("0.01%") == 100'000);
+    CHECK(parse_share("100 %") == 1'000'000'000);
+    for (const char* text : {"0%", "2%", "0.5%", "0.0000001%", "12.34%", "150%"})
+        CHECK(share_text(parse_share(text)) == text);
+    for (const char* bad : {"", "2", "%", "-1%", "1e-4", "0.00000001%", "2%%"}) {
+        CAPTURE(bad);
+        CHECK_THROWS_AS(parse_share(bad), ConfigError);
+    }
+}
+
 TEST_CASE("quantities print with a unit that fits", "[unit]") {
     CHECK(to_string(64_MiB) == "64 MiB");
     CHECK(to_string(400_Gbps) == "400 Gbps");

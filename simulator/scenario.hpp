@@ -9,6 +9,8 @@
 #include "base/log.hpp"
 #include "collectives/select/nccl.hpp"
 #include "simulator/endpoint/profile.hpp"
+#include "simulator/jitter/jitter.hpp"
+#include "simulator/overlap/overlap.hpp"
 #include "topology/fabric.hpp"
 #include "topology/placement.hpp"
 #include "topology/routing/hash.hpp"
@@ -77,7 +79,9 @@ struct Scenario {
     MachineProfile machine = nccl_tuning_profile();  // the figures of `calibrated`
     std::vector<Failure> failures;
     HashSeeds hash_seeds = HashSeeds::kSame;  // which switches hash alike (polarisation)
-    std::uint64_t seed = 1;                   // ECMP hash seeds and 5-tuples derive from it
+    Overlap overlap;                          // how communication slows compute
+    Jitter jitter;                            // how far ranks compute apart
+    std::uint64_t seed = 1;                   // ECMP hash seeds, 5-tuples and jitter derive from it
     bool symmetry = true;  // false: every rank and flow by itself; the same answer
 };
 

@@ -15,6 +15,7 @@
 #include "tools/progress.hpp"
 #include "tools/report/report.hpp"
 #include "tools/trust.hpp"
+#include "tools/variation.hpp"
 #include "topology/io/yaml.hpp"
 #include "traces/load.hpp"
 
@@ -33,6 +34,8 @@ constexpr const char* kHelp = R"(Replay a training step on a fabric: its time, a
   weft replay my-job.yaml --fabric my-cluster.yaml --out my-run
   weft replay job.txt --measured-step 4.9s --measured-on my-cluster.yaml --fabric hpn7
   weft replay profile.json --measured-on my-cluster.yaml --fabric hpn7    PyTorch's profiler
+  weft replay job.txt --jitter noise=1%,stragglers=0.5%:15% --seeds 100   p50, p90, p99
+  weft replay job.txt --overlap sm                       compute slowed by communication
 
 TRACE is a SimAI / AICB workload file, the trace of one rank by PyTorch's profiler (Kineto), or
 Weft's own YAML; traces/README.md says what each holds and what is assumed where it is silent.
@@ -55,6 +58,7 @@ struct Options {
     std::string machine = nccl_tuning_profile().name;
     bool no_symmetry = false;
     std::uint64_t seed = 1;
+    VariationOptions variation;
     TrustOptions trust;
     bool band = false;
     std::string out = "weft-out";
@@ -76,6 +80,7 @@ Scenario scenario_of(const Options& o, const Fabric& fabric, const Workload& wor
         {{"calibrated", EndpointModel::kCalibrated}, {"ideal", EndpointModel::kIdeal}});
     s.machine = parse_flag("--machine", o.machine, find_profile);
     s.seed = o.seed;
+    apply(o.variation, s);
     s.symmetry = !o.no_symmetry;
     return s;
 }
@@ -116,9 +121,9 @@ Workload load(const Options& o) {
     return load_workload(o.trace, options);
 }
 
-Result answer(const Scenario& s) {
+Result answer(const Options& o, const Scenario& s) {
     ProgressLine line;
-    return simulate(s, line.sink());
+    return simulate_with_seeds(o.variation, s, line.sink());
 }
 
 /// The same question about the job as it was measured.
@@ -150,7 +155,7 @@ Trust reproduce(const Options& o, const Workload& asked, std::optional<Result>& 
     Workload workload = measured_job(m, o, asked);
     lay_measured_times(o.trust, workload);
     const Fabric fabric = load_fabric(m.fabric);
-    Result result = answer(scenario_of(m, fabric, workload));
+    Result result = answer(m, scenario_of(m, fabric, workload));
     Trust t = compare(workload, result, limit);
     t.on = fmt::format("{}, {} ranks, library {}", m.fabric, workload.world, m.library);
     t.predicted_anyway = t.verdict == Trust::Verdict::kNotReproduced && o.trust.predict_anyway;
@@ -172,12 +177,12 @@ int run_replay(const Options& o) {
         fmt::print(stderr, "weft: {}\n", refusal(trust));
         return kExitNotReproduced;
     }
-    Result r = same ? std::move(*same) : answer(s);
+    Result r = same ? std::move(*same) : answer(o, s);
     r.trust = trust;
     if (const std::string weak = weak_line(trust); !weak.empty()) r.warnings.push_back(weak);
     if (o.band) {
         ProgressLine line;
-        r.bands = {band_by_figures(s, r.step_time, line.sink())};
+        r.bands.push_back(band_by_figures(run_of(r, s), r.step_time, line.sink()));
     }
     const std::chrono::duration<double> simulated = Clock::now() - start - loaded;
     const Report report = report_of(o, s, r);
@@ -222,7 +227,9 @@ void add_replay(CLI::App& app, std::function<int()>& run) {
         ->capture_default_str();
     sub->add_flag("--no-symmetry", o->no_symmetry, "simulate every rank by itself: same answer");
     add_trust_flags(*sub, o->trust);
-    sub->add_option("--seed", o->seed, "of hashes and source ports")->capture_default_str();
+    add_compute_flags(*sub, o->variation);
+    add_seed_flags(*sub, o->variation);
+    sub->add_option("--seed", o->seed, "of hashes, source ports and jitter")->capture_default_str();
     sub->add_flag("--band", o->band,
                   "range of the step by the ranges of the machine's figures: two simulations each");
     sub->add_option("--out", o->out, "folder for the report and the data")->capture_default_str();

@@ -11,6 +11,7 @@
 #include "tools/flags.hpp"
 #include "tools/progress.hpp"
 #include "tools/report/report.hpp"
+#include "tools/variation.hpp"
 #include "topology/io/yaml.hpp"
 #include "traces/synth/synth.hpp"
 
@@ -49,6 +50,7 @@ struct Options {
     std::string convergence = "0";
     bool no_symmetry = false;
     std::uint64_t seed = 1;
+    VariationOptions variation;
     std::string band = "auto";
     bool json = false;
     bool no_nvls = false;
@@ -110,6 +112,7 @@ void print_text(const Scenario& s, const Result& r) {
         fmt::print("  time {}   algbw {:.2f} GB/s   busbw {:.2f} GB/s   algorithm {}\n",
                    with_bands(c.mean_time, r.bands), c.algbw_gbytes_per_s, c.busbw_gbytes_per_s,
                    c.algorithm);
+    if (!r.seeds.empty()) fmt::print("{}\n", seeds_text(r));
     if (r.collectives.empty()) fmt::print("  time 0: one rank has nothing to send\n");
     if (!r.bands.empty()) fmt::print("  {}", bands_text(r));
     if (!r.lower_bound_by.empty())
@@ -209,8 +212,8 @@ int run_sim(const Options& o) {
     Result r;
     {
         ProgressLine line;
-        r = simulate(s, line.sink());
-        if (band) r.bands = {band_by_figures(s, r.step_time, line.sink())};
+        r = simulate_with_seeds(o.variation, s, line.sink());
+        if (band) r.bands.push_back(band_by_figures(run_of(r, s), r.step_time, line.sink()));
     }
     if (o.json) fmt::print("{}\n", to_json(r));
     if (!o.json) print_text(s, r);
@@ -253,6 +256,7 @@ void add_sim(CLI::App& app, std::function<int()>& run) {
                     "range of the time by the ranges of the machine's figures: on, off, or auto "
                     "(on up to 1024 ranks, 128 of alltoall); two simulations a figure")
         ->capture_default_str();
+    add_seed_flags(*sub, o->variation);
     sub->add_flag("--no-nvls", o->no_nvls, "NCCL without reduction in the NVSwitch");
     CLI::Option* json = sub->add_flag("--json", o->json, "the whole Result");
     sub->add_flag("--explain", o->explain, "what NCCL's tuning model makes of the candidates")

@@ -1,8 +1,12 @@
 #include "traces/results.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <tuple>
+
+#include "base/check.hpp"
 
 namespace weft {
 namespace {
@@ -40,7 +44,7 @@ Json to_json(const FamilyTime& f) {
 }
 
 Json to_json(const RankSplit& s) {
-    return {{"rank", s.rank.value()},
+    return {{"rank", s.rank.valid() ? Json(s.rank.value()) : Json(nullptr)},
             {"alike", s.alike},
             {"in_collectives_ps", s.in_collectives.ps()},
             {"waiting_ps", s.waiting.ps()},
@@ -86,6 +90,25 @@ Json to_json(const Band::Part& p) {
 }
 
 Json to_json(const Band& b);
+
+Json to_json(const SeedRun& s) {
+    return {{"seed", s.seed},
+            {"step_time_ps", s.step_time.ps()},
+            {"slowest_rank", s.slowest_rank.valid() ? Json(s.slowest_rank.value()) : Json(nullptr)},
+            {"compute_ps", s.compute.ps()},
+            {"typical_rank", to_json(s.typical)}};
+}
+
+Json seed_percentiles(const std::vector<SeedRun>& runs) {
+    Json j = Json::object();
+    if (runs.empty()) return j;
+    j["min"] = to_json(percentile(runs, 0));
+    j["p50"] = to_json(percentile(runs, 50));
+    j["p90"] = to_json(percentile(runs, 90));
+    j["p99"] = to_json(percentile(runs, 99));
+    j["max"] = to_json(percentile(runs, 100));
+    return j;
+}
 
 template <class T>
 Json list(const std::vector<T>& items) {
@@ -139,6 +162,17 @@ std::string with_bands(SimDuration time, const std::vector<Band>& bands) {
     return text;
 }
 
+const SeedRun& percentile(const std::vector<SeedRun>& runs, unsigned percent) {
+    WEFT_CHECK(!runs.empty() && percent <= 100, "percentile {} of {} runs", percent, runs.size());
+    std::vector<const SeedRun*> order;
+    for (const SeedRun& r : runs) order.push_back(&r);
+    std::sort(order.begin(), order.end(), [](const SeedRun* a, const SeedRun* b) {
+        return std::tie(a->step_time, a->seed) < std::tie(b->step_time, b->seed);
+    });
+    const std::size_t rank = (runs.size() * percent + 99) / 100;
+    return *order[rank == 0 ? 0 : rank - 1];
+}
+
 std::string to_json(const Result& r) {
     Json j;
     j["schema"] = "weft/result/1";
@@ -147,12 +181,16 @@ std::string to_json(const Result& r) {
     j["slowest_rank"] = r.slowest_rank.valid() ? Json(r.slowest_rank.value()) : Json(nullptr);
     j["has_compute"] = r.has_compute;
     j["compute_ps"] = r.compute.ps();
+    j["compute_slowed_ps"] = r.compute_slowed.ps();
     j["bubble_ps"] = r.bubble.ps();
     j["lower_bound_ps"] = r.lower_bound.ps();
     j["lower_bound_by"] = r.lower_bound_by;
     j["families"] = list(r.families);
     j["collectives"] = list(r.collectives);
     j["rank_splits"] = list(r.rank_splits);
+    j["typical_rank"] = to_json(r.typical_rank);
+    j["seeds"] = list(r.seeds);
+    j["seed_percentiles"] = seed_percentiles(r.seeds);
     j["busiest_links"] = list(r.busiest_links);
     j["busiest_distinct"] = list(r.busiest_distinct);
     j["link_groups"] = list(r.link_groups);

@@ -112,6 +112,18 @@ struct Trust {
     bool predicted_anyway = false;       // not reproduced, and the user asked for the number
 };
 
+/// One of many runs that differ in their seed.
+struct SeedRun {
+    std::uint64_t seed = 0;
+    SimDuration step_time;
+    RankId slowest_rank;
+    SimDuration compute;  // on the slowest rank
+    RankSplit typical;    // of the rank that waits a median time
+};
+/// The run below whose step time `percent` of the runs lie, itself included (nearest rank); of
+/// equal times the lowest seed first. runs not empty, percent 0 to 100: 0 is the shortest.
+[[nodiscard]] const SeedRun& percentile(const std::vector<SeedRun>& runs, unsigned percent);
+
 /// A range that the step time is believed in, 5 to 95 %, by one source of doubt.
 struct Band {
     /// What one cause takes from the time, or adds to it.
@@ -133,12 +145,15 @@ struct Result {
     std::vector<Band> bands;  // of step_time; filled by who ran it again, simulate() does not
     RankId slowest_rank;
     bool has_compute = true;
-    SimDuration compute;  // on the slowest rank
-    SimDuration bubble;   // slowest rank: neither compute nor communication in flight
+    SimDuration compute;         // on the slowest rank
+    SimDuration compute_slowed;  // of it, what communication on the same GPU cost
+    SimDuration bubble;          // slowest rank: neither compute nor communication in flight
     std::vector<FamilyTime> families;
     std::vector<CollectiveSummary> collectives;
     /// From the least waiting (who is waited for) to the most; of many, both ends.
     std::vector<RankSplit> rank_splits;
+    RankSplit typical_rank;      // of all ranks that have collectives, of median waiting
+    std::vector<SeedRun> seeds;  // filled by who ran several; this is the run of median step time
     std::vector<LinkUse> busiest_links;     // the ten busiest, by utilisation then by id
     std::vector<LinkUse> busiest_distinct;  // the same, but of all that are alike only the first
     std::vector<LinkGroupUse> link_groups;

@@ -23,8 +23,8 @@ Machine::Machine(const MachineInput& in)
     const std::vector<std::uint32_t>& program_of = in_.workload->source->program_of;
     for (const flow::RankClass& c : q.ranks) {
         const CompiledProgram& p = in_.workload->programs[program_of[c.first.index()]];
-        Rank& r = ranks_.emplace_back();
-        r.program = &p;
+        const Scenario& s = *in_.scenario;
+        Rank& r = ranks_.emplace_back(Rank{&p, {s.jitter, s.seed, c.first.value()}});
         for (const CompiledOp& op : p.ops) r.waits_for.push_back(op.waits_for);
         r.head = p.queue_heads;
         r.times.resize(p.ops.size());
@@ -74,8 +74,62 @@ void Machine::start_op(flow::ClassId rank, std::uint32_t op) {
     ranks_[rank].times[op].ready = now_;
     const CompiledOp& o = ranks_[rank].program->ops[op];
     if (o.kind != CompiledOp::Kind::kCompute) return arrive(rank, o);
-    if (o.time.ps() == 0) return finish_op(rank, op, now_);
-    events_.push({now_ + o.time, EventKind::kComputeEnds, 0, rank});
+    const SimDuration time = work(rank, op);
+    if (time.ps() == 0) return finish_op(rank, op, now_);
+    ranks_[rank].computing = {.on = true, .left = time, .since = now_, .ends = {}, .rate = {}};
+    compute_at_rate_of_now(rank);
+}
+
+void Machine::compute_at_rate_of_now(flow::ClassId rank) {
+    Computing& c = ranks_[rank].computing;
+    c.rate = slowdown(in_.scenario->overlap, ranks_[rank].pressure);
+    const Int128 wall = ceil_div(Int128{c.left.ps()} * c.rate.num, c.rate.den);
+    const SimTime ends = now_ + SimDuration{static_cast<std::int64_t>(wall)};
+    if (ends == c.ends) return;  // that event is on its way
+    c.ends = ends;
+    events_.push({ends, EventKind::kComputeEnds, 0, rank});
+}
+
+/// An event of an earlier rate falls at another time than the op's end, and means nothing.
+void Machine::end_compute(flow::ClassId rank) {
+    Computing& c = ranks_[rank].computing;
+    if (!c.on || c.ends != now_) return;
+    c.on = false;
+    const std::uint32_t op = ranks_[rank].head[0];
+    finish_op(rank, op, ranks_[rank].times[op].ready);
+}
+
+/// Adds to (or, wrapped around, takes from) what communicates on a rank, and changes the rate of
+/// what it computes. Work done is rounded down, so that an op never ends early.
+void Machine::press(flow::ClassId rank, std::uint32_t arrived, std::uint32_t moving) {
+    if (in_.scenario->overlap.model == OverlapModel::kIdeal) return;
+    Rank& r = ranks_[rank];
+    r.pressure.arrived += arrived;
+    r.pressure.moving += moving;
+    Computing& c = r.computing;
+    if (!c.on) return;
+    const Int128 done = Int128{(now_ - c.since).ps()} * c.rate.den / c.rate.num;
+    c.left -= SimDuration{static_cast<std::int64_t>(done)};
+    c.since = now_;
+    compute_at_rate_of_now(rank);
+}
+
+template <class Visit>
+void Machine::each_member(GroupRef ref, const Visit& visit) {
+    const std::vector<flow::ClassId>& members = group_class(ref).members;
+    if (in_.universe->sets[ref.set].ordered) {
+        visit(members[0], queue_of_set(ref.set));
+        visit(members[1], queue_of_set(ref.set, true));
+        return;
+    }
+    for (auto i = members.begin(); i != members.end(); ++i)
+        if (std::find(members.begin(), i, *i) == i) visit(*i, queue_of_set(ref.set));
+}
+
+bool Machine::moves_bytes(GroupRef ref) const {
+    const Group& g = groups_[ref.set][ref.id];
+    return in_.workload->exchanges[g.exchange].size.count() > 0 &&
+           group_class(ref).members.size() > 1;
 }
 
 void Machine::arrive(flow::ClassId rank, const CompiledOp& op) {
@@ -88,6 +142,7 @@ void Machine::arrive(flow::ClassId rank, const CompiledOp& op) {
     if (g.arrived > 0 && g.exchange != op.exchange) complain();
     g.exchange = op.exchange;
     const flow::GroupClass& cls = group_class(ref);
+    if (moves_bytes(ref)) press(rank, 1, 0);
     if (op.kind == CompiledOp::Kind::kCollective)
         g.arrived +=
             static_cast<std::uint64_t>(std::count(cls.members.begin(), cls.members.end(), rank));
@@ -100,8 +155,10 @@ void Machine::begin(GroupRef ref) {
     Group& g = group(ref);
     g.arrived = 0;
     g.start = now_;
+    if (!moves_bytes(ref)) return end_group(ref);
+    if (in_.scenario->overlap.model != OverlapModel::kIdeal)
+        each_member(ref, [&](flow::ClassId c, std::uint32_t) { press(c, 0, 1); });
     const Bytes size = in_.workload->exchanges[g.exchange].size;
-    if (size.count() == 0 || group_class(ref).members.size() == 1) return end_group(ref);
     g.price = endpoint_price(*in_.scenario, *traffic(ref), size, lane_epoch(),
                              in_.protocol[ref.set][variant(ref)]);
     events_.push({now_ + g.price.before, EventKind::kBytesBegin, ref.set, ref.id});
@@ -148,19 +205,12 @@ void Machine::count_run(GroupRef ref) {
 
 void Machine::end_group(GroupRef ref) {
     count_run(ref);
-    const flow::GroupClass& cls = group_class(ref);
     const SimTime start = group(ref).start;
-    if (in_.universe->sets[ref.set].ordered) {
-        finish_head(cls.members[0], queue_of_set(ref.set), start);
-        finish_head(cls.members[1], queue_of_set(ref.set, true), start);
-        return;
-    }
-    for (std::size_t i = 0; i < cls.members.size(); ++i) {
-        const flow::ClassId c = cls.members[i];
-        if (std::find(cls.members.begin(), cls.members.begin() + static_cast<std::ptrdiff_t>(i),
-                      c) == cls.members.begin() + static_cast<std::ptrdiff_t>(i))
-            finish_head(c, queue_of_set(ref.set), start);
-    }
+    const std::uint32_t less = moves_bytes(ref) ? ~std::uint32_t{0} : 0;
+    each_member(ref, [&](flow::ClassId c, std::uint32_t queue) {
+        press(c, less, less);
+        finish_head(c, queue, start);
+    });
 }
 
 void Machine::finish_head(flow::ClassId rank, std::uint32_t queue, SimTime start) {
@@ -191,8 +241,7 @@ bool Machine::apply_events() {
         events_.pop();
         any = true;
         if (e.kind == EventKind::kComputeEnds) {
-            const std::uint32_t op = ranks_[e.id].head[0];
-            finish_op(e.id, op, ranks_[e.id].times[op].ready);
+            end_compute(e.id);
         } else if (e.kind == EventKind::kBytesBegin) {
             begin_bytes({e.set, e.id});
         } else {

@@ -68,14 +68,30 @@ class Machine {
     [[nodiscard]] const std::vector<OpTimes>& times(flow::ClassId rank_class) const {
         return ranks_[rank_class].times;
     }
+    /// How long a compute op takes on the ranks of a class, undisturbed by communication.
+    [[nodiscard]] SimDuration work(flow::ClassId rank_class, std::uint32_t op) const {
+        const Rank& r = ranks_[rank_class];
+        return r.jitter.of(op, r.program->ops[op].time);
+    }
     [[nodiscard]] const flow::Fluid& fluid() const { return fluid_; }
     /// By exchange, by variant.
     [[nodiscard]] const std::vector<std::vector<ExchangeStats>>& stats() const { return stats_; }
     [[nodiscard]] SimTime now() const { return now_; }
 
   private:
+    /// The compute op under way, at a rate that changes with what communicates beside it.
+    struct Computing {
+        bool on = false;
+        SimDuration left;  // of the op's work, as alone, when it was last looked at
+        SimTime since;     // when that was
+        SimTime ends;      // at the rate since then
+        Slowdown rate;
+    };
     struct Rank {
         const CompiledProgram* program = nullptr;
+        RankJitter jitter;
+        Pressure pressure;
+        Computing computing;
         std::vector<std::uint32_t> waits_for;  // by op: unfinished `after`
         std::vector<std::uint32_t> head;       // by queue: the op whose turn it is
         std::vector<OpTimes> times;
@@ -107,6 +123,13 @@ class Machine {
     void start_all();
     void drain_ready();
     void start_op(flow::ClassId rank, std::uint32_t op);
+    void compute_at_rate_of_now(flow::ClassId rank);
+    void end_compute(flow::ClassId rank);
+    void press(flow::ClassId rank, std::uint32_t arrived, std::uint32_t moving);
+    /// Calls visit(class, queue) once for every class in a group (a pair: sender, receiver).
+    template <class Visit>
+    void each_member(GroupRef g, const Visit& visit);
+    [[nodiscard]] bool moves_bytes(GroupRef g) const;
     void arrive(flow::ClassId rank, const CompiledOp& op);
     void begin(GroupRef g);
     void begin_bytes(GroupRef g);

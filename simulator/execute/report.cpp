@@ -32,7 +32,9 @@ class Reporter {
     Result make() {
         find_slowest();
         account();
-        r_.rank_splits = rank_splits(world_, machine_);
+        RankSplits splits = rank_splits(world_, machine_);
+        r_.rank_splits = std::move(splits.rows);
+        r_.typical_rank = splits.typical;
         summarise_collectives();
         measure_links();
         bound();
@@ -63,6 +65,7 @@ class Reporter {
     void draw_timeline();
     void add_spans(RankId rank);
     void describe();
+    void describe_compute();
     void describe_algorithms();
     void warn_of_switches();
     void warn_of_extrapolation();
@@ -99,6 +102,8 @@ void Reporter::account() {
         const CompiledOp& op = p.ops[i];
         if (op.kind == CompiledOp::Kind::kCompute) {
             compute.add(times[i].start, times[i].end);
+            r_.compute_slowed += times[i].end - times[i].start -
+                                 machine_.work(slowest_, static_cast<std::uint32_t>(i));
             continue;
         }
         const Exchange& e = world_.workload().exchanges[op.exchange];
@@ -267,12 +272,14 @@ void Reporter::bound() {
         r_.lower_bound_by =
             fmt::format("the bytes of {} link {}", kind_name(s_.fabric->link(link).kind),
                         s_.fabric->name_of(link));
-    for (const flow::RankClass& c : q_.ranks) {
+    for (flow::ClassId c = 0; c < q_.ranks.size(); ++c) {
+        const RankId first = q_.ranks[c].first;
         Int128 compute = 0;
-        for (const Op& op : program_of(c.first).ops)
-            if (const auto* k = std::get_if<ComputeOp>(&op.what)) compute += k->time.ps();
+        const std::vector<Op>& ops = program_of(first).ops;
+        for (std::uint32_t i = 0; i < ops.size(); ++i)
+            if (std::holds_alternative<ComputeOp>(ops[i].what)) compute += machine_.work(c, i).ps();
         if (compute > most)
-            r_.lower_bound_by = fmt::format("the compute of rank {}", c.first.value());
+            r_.lower_bound_by = fmt::format("the compute of rank {}", first.value());
         most = std::max(most, compute);
     }
     r_.lower_bound = SimDuration{static_cast<std::int64_t>(most)};
@@ -319,6 +326,19 @@ void Reporter::draw_timeline() {
         first[s_.workload->program_of[r]] = RankId{r};
     for (const RankId r : first)
         if (r.valid() && r != r_.slowest_rank) add_spans(r);
+}
+
+/// What makes compute take other times than the trace says.
+void Reporter::describe_compute() {
+    if (s_.overlap.model != OverlapModel::kIdeal) {
+        const Slowdown one = slowdown(s_.overlap, {1, 1});
+        const double times = static_cast<double>(one.num) / static_cast<double>(one.den);
+        r_.assumptions.push_back(
+            fmt::format("overlap {}: beside one collective compute takes {:.3f} times as long (80 "
+                        "% of peak becomes {:.1f} %)",
+                        to_string(s_.overlap), times, 80 / times));
+    }
+    if (s_.jitter.any()) r_.assumptions.push_back("jitter of compute: " + to_string(s_.jitter));
 }
 
 void Reporter::describe_algorithms() {
@@ -403,6 +423,7 @@ void Reporter::describe() {
     add(s_.fabric->assumptions());
     add(s_.workload->assumptions);
     add(endpoint_assumptions(s_));
+    describe_compute();
     describe_algorithms();
     warn_of_switches();
     warn_of_extrapolation();
@@ -426,6 +447,8 @@ void Reporter::describe() {
         m[fmt::format("machine.{}", cost_table()[i].name)] =
             cost_text(static_cast<Cost>(i), s_.machine.costs[i].value);
     m["hash_seeds"] = name_of(s_.hash_seeds);
+    m["overlap"] = to_string(s_.overlap);
+    m["jitter"] = to_string(s_.jitter);
     m["seed"] = fmt::format("{}", s_.seed);
     for (std::size_t i = 0; i < s_.failures.size(); ++i) {
         const Failure& f = s_.failures[i];

@@ -7,6 +7,29 @@
 namespace weft {
 namespace {
 
+/// Times stay far from the 106 days that 63 bits of picoseconds hold.
+void check_jitter(const Scenario& s) {
+    if (!s.jitter.any()) return;
+    constexpr Int128 kMostPs = Int128{90} * 86'400 * 1'000'000'000'000;
+    constexpr std::int64_t kMostNoise = 4;  // e^(6 x 20 %) is 3.3
+    constexpr std::int64_t kWhole = 1'000'000'000;
+    for (const Program& p : s.workload->programs) {
+        Int128 worst = 0;
+        for (const Op& op : p.ops)
+            if (const auto* c = std::get_if<ComputeOp>(&op.what))
+                worst += Int128{c->time.ps()} * (kWhole + s.jitter.slower_ppb) / kWhole *
+                             (s.jitter.noise_ppb > 0 ? kMostNoise : 1) +
+                         s.jitter.stall.ps();
+        if (worst > kMostPs)
+            throw ConfigError({.file = {},
+                               .line = 0,
+                               .key = "jitter",
+                               .found = to_string(s.jitter),
+                               .expected = "at worst 90 days of compute in a step",
+                               .example = {}});
+    }
+}
+
 void check(const Scenario& s) {
     WEFT_CHECK(s.fabric != nullptr && s.workload != nullptr, "a scenario without its inputs");
     const std::vector<std::string> libraries = library_names();
@@ -28,6 +51,7 @@ void check(const Scenario& s) {
     for (const Failure& f : s.failures)
         WEFT_CHECK(f.link.index() < s.fabric->links().size(), "failure of an unknown link");
     validate(*s.workload);
+    check_jitter(s);
 }
 
 }  // namespace

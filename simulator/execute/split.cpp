@@ -19,13 +19,27 @@ RankSplit split_of(const CompiledProgram& p, const std::vector<OpTimes>& times) 
     return s;
 }
 
+using Key = std::tuple<SimDuration, SimDuration>;  // waiting, transferring
+using Rows = std::map<Key, RankSplit>;
+
+/// The row that holds the lower median of all ranks, by waiting.
+RankSplit median(const Rows& rows) {
+    std::uint64_t ranks = 0;
+    for (const auto& [key, row] : rows) ranks += row.alike;
+    std::uint64_t below = 0;
+    for (const auto& [key, row] : rows) {
+        below += row.alike;
+        if (2 * below >= ranks) return row;
+    }
+    return {};
+}
+
 }  // namespace
 
-std::vector<RankSplit> rank_splits(const World& world, const Machine& machine) {
+RankSplits rank_splits(const World& world, const Machine& machine) {
     const flow::Quotient& q = world.quotient();
     const CompiledWorkload& w = world.workload();
-    using Key = std::tuple<SimDuration, SimDuration>;  // waiting, transferring
-    std::map<Key, RankSplit> rows;
+    Rows rows;
     for (flow::ClassId c = 0; c < q.ranks.size(); ++c) {
         const std::uint32_t program = w.source->program_of[q.ranks[c].first.index()];
         RankSplit mine = split_of(w.programs[program], machine.times(c));
@@ -37,14 +51,14 @@ std::vector<RankSplit> rank_splits(const World& world, const Machine& machine) {
         row->second.rank = std::min(row->second.rank, mine.rank);
         row->second.alike += mine.alike;
     }
-    std::vector<RankSplit> list;
+    RankSplits out{.rows = {}, .typical = median(rows)};
     std::size_t i = 0;
     for (const auto& [key, row] : rows) {
         const bool near_an_end = i < kRowsAtEachEnd || i + kRowsAtEachEnd >= rows.size();
-        if (near_an_end) list.push_back(row);
+        if (near_an_end) out.rows.push_back(row);
         ++i;
     }
-    return list;
+    return out;
 }
 
 }  // namespace weft

@@ -12,6 +12,10 @@
 
 namespace weft {
 
-[[nodiscard]] std::vector<RankSplit> rank_splits(const World& world, const Machine& machine);
+struct RankSplits {
+    std::vector<RankSplit> rows;  // Result::rank_splits
+    RankSplit typical;            // Result::typical_rank
+};
+[[nodiscard]] RankSplits rank_splits(const World& world, const Machine& machine);
 
 }  // namespace weft

@@ -80,7 +80,8 @@ void World::make_epochs() {
 
 void World::make_sets() {
     const Workload& w = *scenario_->workload;
-    for (std::uint32_t r = 0; r < w.world; ++r) universe_.rank_kind.push_back(w.program_of[r]);
+    for (std::uint32_t r = 0; r < w.world; ++r)
+        universe_.rank_kind.push_back(mix64(w.program_of[r], draws_of(r)));
     universe_.sets.resize(workload_.sets.size());
     variants_.resize(workload_.sets.size());
     shapes_.resize(workload_.sets.size());
@@ -90,6 +91,20 @@ void World::make_sets() {
         if (workload_.sets[s].offset != 0) make_pairs(s);
         make_shapes(s);
     }
+}
+
+/// Two ranks of a program with equal draws compute alike.
+std::uint64_t World::draws_of(std::uint32_t rank) const {
+    const Jitter& jitter = scenario_->jitter;
+    if (jitter.noise_ppb > 0) return rank;
+    const RankJitter mine(jitter, scenario_->seed, rank);
+    std::uint64_t draws = mine.straggles() ? 1 : 0;
+    const std::vector<CompiledOp>& ops =
+        workload_.programs[scenario_->workload->program_of[rank]].ops;
+    for (std::uint32_t i = 0; i < ops.size() && jitter.stall_ppb > 0; ++i)
+        if (ops[i].kind == CompiledOp::Kind::kCompute && ops[i].time.ps() > 0 && mine.stalls(i))
+            draws = mix64(draws, i);
+    return draws;
 }
 
 void World::make_groups(std::size_t set) {

@@ -50,6 +50,7 @@ class World {
     void make_epochs();
     void make_sets();
     void make_pairs(std::size_t set);
+    [[nodiscard]] std::uint64_t draws_of(std::uint32_t rank) const;
     void make_groups(std::size_t set);
     void make_shapes(std::size_t set);
     void choose_variants();

@@ -188,6 +188,12 @@ CASES = [
     ("replay {dir}/good.txt --trust-limit 10 --out {out}", ["--trust-limit", "10%"]),
     ("replay {dir}/good.txt --trust-limit 101% --out {out}", ["--trust-limit", "101%"]),
     ("replay {dir}/good.txt --trust-limit -1% --out {out}", ["--trust-limit", "-1%"]),
+    ("replay {dir}/good.txt --jitter noise=2 --out {out}", ["--jitter", "2", "%"]),
+    ("replay {dir}/good.txt --jitter nois=2% --out {out}", ["--jitter", "nois", "stragglers"]),
+    ("replay {dir}/good.txt --jitter stalls=1%:20 --out {out}", ["--jitter", "unit"]),
+    ("replay {dir}/good.txt --overlap smm --out {out}", ["--overlap", "smm", "copy-engine"]),
+    ("replay {dir}/good.txt --overlap sm:sms=0 --out {out}", ["--overlap", "0", "65536"]),
+    ("replay {dir}/good.txt --seeds 0 --out {out}", ["--seeds", "0"]),
     # one collective
     ("sim", ["collective"]),
     ("sim allreduce", ["--size"]),

@@ -34,6 +34,7 @@ namespace weft::tools::html {
 [[nodiscard]] std::string links(const Result& r);
 [[nodiscard]] std::string collectives(const Result& r);
 [[nodiscard]] std::string rank_splits(const Result& r);
+[[nodiscard]] std::string seeds(const Result& r);
 [[nodiscard]] std::string notes(const Report& r);
 
 }  // namespace weft::tools::html

@@ -60,9 +60,9 @@ std::string html_report(const Report& r) {
     out += "<header><h1>" + html::escaped(r.title) + "</h1><p>" + html::escaped(r.subtitle) +
            "</p><p class=\"trust" + (r.marked ? " marked" : "") + "\">" + html::escaped(r.trust) +
            "</p></header>\n";
-    out += html::headline(r) + html::timeline(result) + html::exposure(result) +
-           html::fabric(result) + html::links(result) + html::collectives(result) +
-           html::rank_splits(result) + html::notes(r);
+    out += html::headline(r) + html::seeds(result) + html::timeline(result) +
+           html::exposure(result) + html::fabric(result) + html::links(result) +
+           html::collectives(result) + html::rank_splits(result) + html::notes(r);
     return out + "</main></body></html>\n";
 }
 

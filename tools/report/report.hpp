@@ -27,6 +27,8 @@ struct Report {
 [[nodiscard]] std::string bands_text(const Result& r);
 /// The table of the busiest links; empty when nothing crosses one.
 [[nodiscard]] std::string links_text(const Result& r);
+/// The table of min, p50, p90, p99 and max of many seeds; empty for one.
+[[nodiscard]] std::string seeds_text(const Result& r);
 /// JSON Array of the Trace Event Format (Perfetto, chrome://tracing): a process a rank, a thread a
 /// queue.
 [[nodiscard]] std::string trace_events(const Result& r);

@@ -53,6 +53,8 @@ std::string headline(const Report& report) {
         for (const FamilyTime& f : r.families) exposed += f.exposed;
         out += number(percent(ratio(r.compute, r.step_time)), "computing");
         out += number(to_string(exposed), "communication not hidden");
+        if (r.compute_slowed > SimDuration{0})
+            out += number(to_string(r.compute_slowed), "compute slowed by communication");
     } else {
         out += number("none in the trace", "compute");
     }

@@ -21,6 +21,11 @@ void add_step(std::string& out, const Result& r) {
     if (!r.has_compute) out += "compute: none in the trace, so no exposure is reported\n";
     for (const Share& s : shares_of(r))
         out += fmt::format("  {:<16} {:>12}   {}\n", s.name, to_string(s.time), percent(s.of_step));
+    if (r.compute_slowed > SimDuration{0})
+        out += fmt::format("  compute slowed by communication: {}, {} of the step\n",
+                           to_string(r.compute_slowed),
+                           fmt::format("{:.1f} %", 100 * ratio(r.compute_slowed, r.step_time)));
+    out += seeds_text(r);
 }
 
 /// The ranks that wait least and most in collectives; nothing where none waits.
@@ -80,6 +85,27 @@ std::string bands_text(const Result& r) {
                 fmt::format("band: 5 to 95 % by {}; widest: {}\n", b.by, fmt::join(widest, ", "));
     }
     return out;
+}
+
+std::string seeds_text(const Result& r) {
+    if (r.seeds.empty()) return {};
+    std::string out = fmt::format("\n{:<14} {:>12} {:>15} {:>12} {:>13} {:>10}\n",
+                                  fmt::format("{} seeds", r.seeds.size()), "step time",
+                                  "in collectives", "waiting", "transferring", "seed");
+    const auto row = [&](const char* name, unsigned percent) {
+        const SeedRun& s = percentile(r.seeds, percent);
+        out += fmt::format("  {:<12} {:>12} {:>15} {:>12} {:>13} {:>10}\n", name,
+                           to_string(s.step_time), to_string(s.typical.in_collectives),
+                           to_string(s.typical.waiting), to_string(s.typical.transferring), s.seed);
+    };
+    row("min", 0);
+    row("p50", 50);
+    row("p90", 90);
+    row("p99", 99);
+    row("max", 100);
+    return out +
+           "  (of the rank that waits a median time: waiting + transferring = in collectives; all "
+           "else is of the run p50)\n";
 }
 
 std::string links_text(const Result& r) {
