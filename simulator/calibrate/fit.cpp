@@ -14,8 +14,9 @@ namespace weft {
 namespace {
 
 constexpr double kSigma = 0.05;
-constexpr double kHuber = 2.0;  // errors beyond so many sigmas pull with constant force
+constexpr double kHuber = 1.0;  // errors beyond so many sigmas pull with constant force
 constexpr int kMostRounds = 60;
+constexpr int kMostCycles = 12;
 constexpr double kStep = 0.02;        // of a prior's width, for derivatives
 constexpr double kLeastApart = 0.10;  // an outlier stands apart by at least this
 constexpr double kApartScales = 4.0;
@@ -65,6 +66,19 @@ class Fitter {
     Fit run() {
         Row at(free_.size(), 0.0);
         Row errors = errors_at(at);
+        int rounds = 0;
+        for (int cycle = 0; cycle < kMostCycles; ++cycle) {
+            const double before = objective(errors, at);
+            rounds += descend(at, errors);
+            one_by_one(at, errors);
+            if (before - objective(errors, at) < 1e-3 * before) break;
+        }
+        return finish(at, errors, rounds);
+    }
+
+  private:
+    /// Levenberg's and Marquardt's method, until it finds nothing better.
+    int descend(Row& at, Row& errors) {
         double cost = objective(errors, at);
         double damping = 1e-2;
         int round = 0;
@@ -83,14 +97,29 @@ class Fitter {
                 at = next;
                 errors = there;
                 cost = now;
-                if (done) return finish(at, errors, round + 1);
+                if (done) return round + 1;
             }
             if (!better) break;
         }
-        return finish(at, errors, round);
+        return round;
     }
 
-  private:
+    /// Figures that stand at a bound stop the method above; each is tried by itself.
+    void one_by_one(Row& at, Row& errors) const {
+        double cost = objective(errors, at);
+        for (std::size_t j = 0; j < at.size(); ++j)
+            for (const double by : {1.0, -1.0, 0.3, -0.3, 0.1, -0.1}) {
+                Row next = at;
+                next[j] = held(j, at[j] + by);
+                const Row there = errors_at(next);
+                const double now = objective(there, next);
+                if (now >= cost) continue;
+                at = next;
+                errors = there;
+                cost = now;
+            }
+    }
+
     [[nodiscard]] const MeasuredPoint& point(std::size_t i) const {
         return (*cases_)[where_[i].first]->points[where_[i].second];
     }

@@ -30,6 +30,7 @@ double prior_width(Cost c) {
         case Cost::kLlMostOneHost:
         case Cost::kLlMostTwoHosts:
         case Cost::kLlMostMoreHosts:
+        case Cost::kTreeChannel:
             return 0;
         default:
             return static_cast<double>(nccl_constant(c));

@@ -8,7 +8,8 @@ namespace weft {
 namespace {
 
 constexpr Int128 kPsPerSecond = 1'000'000'000'000;
-constexpr std::int64_t kInNetworkChunk = 128 * 1024;  // of a channel and member (facts E1)
+// Of a member: chunks of 128 KiB (facts E1) on 16 channels (NCCL's logs of Hopper).
+constexpr std::int64_t kInNetworkChunk = 16 * 128 * 1024;
 
 /// Where the scale-up switch reduces.
 struct InNetworkCosts {
@@ -32,13 +33,14 @@ struct ProtocolCosts {
 // LL sends 4 B of flag per 4 B of data; LL128 8 B per 120 (tuning.cc reckons with .92 of the rate
 // for 120/128 = .9375).
 std::array<ProtocolCosts, 3> protocols_of(const MachineProfile& m) {
+    const std::int64_t channel = 8 * m[Cost::kTreeChannel];
     const flow::StepCosts messages{m.time(Cost::kMessageScaleUp), m.time(Cost::kMessageNetwork)};
     const InNetworkCosts in_network{m.time(Cost::kLaunchInNetwork), m[Cost::kInNetworkFill]};
     return {{
         {"LL",
          WireProtocol::kLl,
          m.time(Cost::kLaunchLl),
-         {m.time(Cost::kScaleUpStepLl), m.time(Cost::kNetworkStepLl)},
+         {m.time(Cost::kScaleUpStepLl), m.time(Cost::kNetworkStepLl), channel},
          2000,
          {m[Cost::kLlMostOneHost], m[Cost::kLlMostTwoHosts], m[Cost::kLlMostMoreHosts]},
          messages,
@@ -46,7 +48,7 @@ std::array<ProtocolCosts, 3> protocols_of(const MachineProfile& m) {
         {"LL128",
          WireProtocol::kLl128,
          m.time(Cost::kLaunchLl128),
-         {m.time(Cost::kScaleUpStepLl128), m.time(Cost::kNetworkStepLl128)},
+         {m.time(Cost::kScaleUpStepLl128), m.time(Cost::kNetworkStepLl128), channel},
          1067,
          {},
          messages,
@@ -54,7 +56,7 @@ std::array<ProtocolCosts, 3> protocols_of(const MachineProfile& m) {
         {"Simple",
          WireProtocol::kSimple,
          m.time(Cost::kLaunchSimple),
-         {m.time(Cost::kScaleUpStepSimple), m.time(Cost::kNetworkStepSimple)},
+         {m.time(Cost::kScaleUpStepSimple), m.time(Cost::kNetworkStepSimple), channel},
          1000,
          {},
          messages,
@@ -102,11 +104,13 @@ EndpointPrice price_of(const ProtocolCosts& p, std::int64_t overhead_per_mille,
     const SimDuration messages = switched ? SimDuration{}
                                           : p.messages.scale_up * e0.messages_scale_up +
                                                 p.messages.network * e0.messages_network;
-    // The first chunk of every channel and member passes the switch before the last one starts.
-    const Int128 first = std::min<Int128>(
-        size.count(), Int128{kInNetworkChunk} * t.plan().channels.size() * t.members().size() /
-                          std::max<std::size_t>(t.hosts(), 1));
-    const Int128 begin = switched ? flow_of(first) * p.in_network.fill_per_mille / 1000 : 0;
+    // The first chunk of every channel and member passes every phase before the last one starts.
+    const Int128 first =
+        std::min<Int128>(size.count(), Int128{kInNetworkChunk} * t.members().size() /
+                                           std::max<std::size_t>(t.hosts(), 1));
+    const Int128 pass = first * std::max(e0.phases_ps_per_gib, e0.flow_ps_per_gib) /
+                        std::max<std::int64_t>(e0.flow_ps_per_gib, 1);
+    const Int128 begin = switched ? flow_of(pass) * p.in_network.fill_per_mille / 1000 : 0;
     EndpointPrice e{.protocol = p.name,
                     .overhead_per_mille = overhead_per_mille,
                     .launch = launch,

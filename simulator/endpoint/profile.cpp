@@ -46,6 +46,8 @@ constexpr std::array<CostInfo, kCosts> kTable{{
      "most bus bandwidth of LL inside one host"},
     {"ll_most.two_hosts", U::kBytesPerSecond, kGBps, 1000 * kGBps, "the same over two hosts"},
     {"ll_most.more_hosts", U::kBytesPerSecond, kGBps, 1000 * kGBps, "the same over more"},
+    {"tree.channel", U::kBytesPerSecond, kGBps, 1000 * kGBps,
+     "most that one channel of a tree carries inside a host"},
 }};
 
 Estimate known(std::int64_t value, const char* from) {
@@ -79,6 +81,7 @@ MachineProfile make_constants() {
     set(Cost::kLlMostOneHost, 141 * kGBps, nccl);
     set(Cost::kLlMostTwoHosts, 45 * kGBps, nccl);
     set(Cost::kLlMostMoreHosts, 35 * kGBps, nccl);
+    set(Cost::kTreeChannel, 38'700'000'000, nccl);
     return p;
 }
 

@@ -37,8 +37,9 @@ enum class Cost : std::uint8_t {
     kLlMostOneHost,
     kLlMostTwoHosts,
     kLlMostMoreHosts,
+    kTreeChannel,
 };
-inline constexpr std::size_t kCosts = 20;
+inline constexpr std::size_t kCosts = 21;
 
 enum class CostUnit : std::uint8_t { kTime, kPerMille, kBytesPerSecond };
 

@@ -36,6 +36,7 @@ void EdgeLanes::clear() {
     before.clear();
     capacity.clear();
     latency = {};
+    alone = 0;
     scale_up = false;
 }
 
@@ -43,6 +44,7 @@ void EdgeLanes::end_lane(std::int64_t lane_capacity) {
     legs.insert(legs.end(), before.begin(), before.end());
     first.push_back(static_cast<std::uint32_t>(legs.size()));
     capacity.push_back(lane_capacity);
+    alone += lane_capacity;
 }
 
 LaneMaker::LaneMaker(const Fabric& fabric, const Health& health, const Library& library,
@@ -238,6 +240,11 @@ void LaneMaker::hashed(const Edge& e, RankId src, RankId dst, std::size_t channe
         out.latency = std::max(out.latency, to_relay + latency(*fabric_, *r));
         out.end_lane(bottleneck(*fabric_, *r, health_).bits_per_second());
     }
+    // QPs that share a port share its rate.
+    const auto ports_used = std::min<std::size_t>(out.lanes(), router_.ports(e));
+    if (out.lanes() > 0)
+        out.alone = out.alone / static_cast<std::int64_t>(out.lanes()) *
+                    static_cast<std::int64_t>(ports_used);
 }
 
 }  // namespace weft::flow

@@ -55,6 +55,7 @@ struct EdgeLanes {
     std::vector<LegLoad> before;         // of every lane to come: the way to a relay
     std::vector<std::int64_t> capacity;  // of a lane, bit/s: what shares are in proportion to
     SimDuration latency;                 // of the slowest lane
+    std::int64_t alone = 0;              // bit/s of all lanes with nothing else on the fabric
     bool scale_up = false;
 
     void clear();

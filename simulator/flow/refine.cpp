@@ -23,6 +23,7 @@ std::uint64_t fingerprint(const Traffic& t) {
         h = mix64(h, static_cast<std::uint64_t>(e.fill.latency.ps()));
         h = mix64(h, (std::uint64_t{e.fill.scale_up} << 32) | e.fill.network);
         h = mix64(h, static_cast<std::uint64_t>(e.flow_ps_per_gib));
+        h = mix64(h, static_cast<std::uint64_t>(e.hand_on.scale_up_rate + e.hand_on.network_rate));
         for (const RingStage& r : e.rings) {
             h = mix64(h, static_cast<std::uint64_t>(r.ps_per_gib));
             h = mix64(h, static_cast<std::uint64_t>(r.fill.latency.ps()));

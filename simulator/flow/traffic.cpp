@@ -40,6 +40,12 @@ std::int64_t time_on(const Health& health, std::uint32_t link, Int128 load) {
     return static_cast<std::int64_t>(ceil_div(ceil_div(load, kFull) * kPsPerSecond, rate));
 }
 
+/// The slowest rate so far; 0: none.
+std::int64_t slower(std::int64_t so_far, const EdgeLanes& lanes) {
+    if (lanes.lanes() == 0) return so_far;
+    return so_far == 0 ? lanes.alone : std::min(so_far, lanes.alone);
+}
+
 std::int64_t longest(const Health& health, const SparseSums& by_link) {
     std::int64_t most = 0;
     for (const std::uint32_t l : by_link.touched())
@@ -162,14 +168,21 @@ void Traffic::add_channel(std::size_t channel, std::size_t epoch, TrafficScratch
     const std::size_t first_ring = e.rings.size();
     std::uint64_t messages_up = 0;
     std::uint64_t messages_net = 0;
+    HandOn hand_on;
     for (const Stage& stage : plan_->channels[channel].stages) {
         const std::uint32_t phase = phase_of_[stage_index++];
         Int128 units = 0;
         const bool direct = std::holds_alternative<Direct>(stage.pattern);
+        const bool in_tree = std::holds_alternative<Tree>(stage.pattern);
         const auto edge = [&](std::uint32_t s, std::uint32_t d, std::uint64_t count) -> Hop {
             lanes_of(epoch, channel, s, d, b.lanes);
             if (direct) ++(b.lanes.scale_up ? messages_up : messages_net);
             if (b.lanes.lanes() == 0) b.connected = false;
+            if (in_tree) {
+                std::int64_t& rate =
+                    b.lanes.scale_up ? hand_on.scale_up_rate : hand_on.network_rate;
+                rate = slower(rate, b.lanes);
+            }
             units += count;
             add_edge(channel, epoch, count, b.phase[phase], b);
             return {b.lanes.latency, b.lanes.scale_up};
@@ -186,7 +199,9 @@ void Traffic::add_channel(std::size_t channel, std::size_t epoch, TrafficScratch
         phase_fill[phase].add(stage_fill);
         b.phase_units[phase] += units;
         const auto* ring = std::get_if<Ring>(&stage.pattern);
-        const bool tree = std::holds_alternative<Tree>(stage.pattern) && units > 0;
+        const bool tree = in_tree && units > 0;
+        if (tree) hand_on.scale_up += stage_fill.scale_up;
+        if (tree) hand_on.network += stage_fill.network;
         if (phases_ > 1 && (tree || (ring != nullptr && ring->steps > 0)))
             e.rings.push_back({.steps = tree ? 1 : ring->steps,
                                .fill = stage_fill,
@@ -198,6 +213,8 @@ void Traffic::add_channel(std::size_t channel, std::size_t epoch, TrafficScratch
     for (std::uint32_t p = 0; p < phases_; ++p)
         if (phase_fill[p].longer_than(e.phase_fill[p])) e.phase_fill[p] = phase_fill[p];
     if (fill.longer_than(e.fill)) e.fill = fill;
+    if (hand_on.scale_up + hand_on.network > e.hand_on.scale_up + e.hand_on.network)
+        e.hand_on = hand_on;
     const std::uint64_t n = plan_->n;
     e.messages_scale_up =
         std::max(e.messages_scale_up, static_cast<std::uint32_t>((messages_up + n - 1) / n));
@@ -337,12 +354,29 @@ Cut Traffic::fewest_loops(Bytes size) const {
     return least;
 }
 
+/// Slices that a tree hands on whole; one hop, the slowest, is what the flow counts.
+Int128 Traffic::handing_on(const Cut& c, const HandOn& h, const StepCosts& costs,
+                           std::int64_t overhead_per_mille) {
+    const Int128 bits = Int128{8} * static_cast<std::int64_t>(c.slice_elements) * kElementSize *
+                        overhead_per_mille * kPsPerSecond / 1000;
+    const auto hop = [&](std::int64_t rate, std::int64_t most) -> Int128 {
+        if (rate == 0) return 0;
+        return ceil_div(bits, most > 0 ? std::min(rate, most) : rate);
+    };
+    const Int128 up = hop(h.scale_up_rate, costs.channel_bits_per_second);
+    const Int128 network = hop(h.network_rate, 0);
+    return std::max<Int128>(up * h.scale_up + network * h.network - std::max(up, network), 0);
+}
+
 Traffic::Margin Traffic::margin(Bytes size, std::size_t epoch, const StepCosts& costs,
                                 std::int64_t overhead_per_mille) const {
     const EpochTraffic& e = epochs_[epoch];
     const Int128 fill = costs.of(e.fill).ps();
-    if (e.spans.empty()) return {.before = costs.of(e.fill), .after = {}};
     const Cut c = fewest_loops(size);
+    const Int128 handed = handing_on(c, e.hand_on, costs, overhead_per_mille);
+    if (e.spans.empty())
+        return {.before = costs.of(e.fill),
+                .after = SimDuration{static_cast<std::int64_t>(handed)}};
     const auto of_size = [&](std::int64_t per_gib) {
         return ceil_div(Int128{per_gib} * size.count() * overhead_per_mille,
                         (Int128{1} << 30) * 1000);
@@ -366,6 +400,7 @@ Traffic::Margin Traffic::margin(Bytes size, std::size_t epoch, const StepCosts& 
     if (!e.rings.empty())
         end = std::max(
             end, fill + ceil_div(of_size(e.phases_ps_per_gib), c.loops) + (c.loops - 1) * loop);
+    end += handed;
     const Int128 before = std::min(fill, end - flow);
     return {.before = SimDuration{static_cast<std::int64_t>(before)},
             .after = SimDuration{static_cast<std::int64_t>(end - flow - before)}};

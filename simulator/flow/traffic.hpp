@@ -49,9 +49,19 @@ struct RingStage {
 struct StepCosts {
     SimDuration scale_up;
     SimDuration network;
+    std::int64_t channel_bits_per_second = 0;  // most of one inside a host; 0: what links carry
     [[nodiscard]] SimDuration of(const Fill& f) const {
         return f.latency + scale_up * f.scale_up + network * f.network;
     }
+};
+
+/// A tree's rank passes a slice on when it has the whole of it: the hops from a leaf to the root
+/// and back, and the slowest rate of each kind (0: none).
+struct HandOn {
+    std::uint32_t scale_up = 0;
+    std::uint32_t network = 0;
+    std::int64_t scale_up_rate = 0;
+    std::int64_t network_rate = 0;
 };
 
 /// What differs between epochs of the lanes.
@@ -62,6 +72,7 @@ struct EpochTraffic {
     std::vector<Fill> phase_fill;
     std::int64_t phases_ps_per_gib = 0;  // sum of the phases, each alone
     std::int64_t flow_ps_per_gib = 0;    // all phases together, alone on the fabric
+    HandOn hand_on;                      // of the channel where it takes longest
     std::uint32_t switched_cells = 0;    // of in-network stages: a switch reduces or multicasts
     std::uint32_t sent_cells = 0;        // ... point to point, since no switch can
     /// Messages that a rank sends in direct exchanges: the mean, of the channel that sends most.
@@ -154,6 +165,8 @@ class Traffic {
                                                   SparseSums& phase, TrafficScratch& b) const;
     void add_stream(std::size_t channel, TrafficScratch& b);
     void store_flows();
+    [[nodiscard]] static Int128 handing_on(const Cut& c, const HandOn& h, const StepCosts& costs,
+                                           std::int64_t overhead_per_mille);
     void price(std::size_t epoch, const Health& health, TrafficScratch& b);
     void add_spans(std::size_t epoch, const Health& health, const TrafficScratch& b);
     /// Calls see(channel, source, destination, units) for every flow of a direct exchange.

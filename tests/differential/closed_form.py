@@ -30,10 +30,13 @@ LOOPS, SLICES = 4, 2    # slice loops of the hierarchical plan, and slices in ea
 
 class Endpoint:
     """What a host adds: a launch, a cost for each dependent step (seconds), the part of a link's
-    rate that it fills, and the most bus bandwidth of a group on many hosts (bytes/s)."""
+    rate that it fills, the most bus bandwidth of a group on many hosts and the most of one channel
+    inside a host (bytes/s), and wire bytes per byte."""
 
     def __init__(self, launch, scale_up_step, network_step, scale_up_part=1.0, network_part=1.0,
-                 most=float("inf")):
+                 most=float("inf"), channel=float("inf"), overhead=1.0):
+        self.channel = channel
+        self.overhead = overhead
         self.launch = launch
         self.most = most
         self.scale_up_step = scale_up_step
@@ -46,7 +49,7 @@ def nccl(base, scale_up_step, network_step, part, most=float("inf")):
     """A protocol of NCCL's tuning model (ring): microseconds, and the part of the bytes that is
     payload. 20.6 of 25 GB/s an NVLink and 48.5 of 50 GB/s a NIC are SimAI's measured rates."""
     return Endpoint(base * 1e-6, scale_up_step * 1e-6, network_step * 1e-6, 20.6 / 25 * part,
-                    48.5 / 50 * part, most)
+                    48.5 / 50 * part, most, channel=38.7e9, overhead=1 / part)
 
 
 IDEAL = [Endpoint(0, 0, 0)]
@@ -119,17 +122,27 @@ def ring_all_reduce(size, gpus, endpoint):
     return ring(size, gpus, 2, endpoint)
 
 
+def handing_on(slice_bytes, up_hops, network_hops, endpoint):
+    """Trees hand on whole slices; one hop, the slowest, is counted with the bytes."""
+    up = slice_bytes * endpoint.overhead / min(NVLINK, endpoint.channel) if up_hops else 0
+    network = slice_bytes * endpoint.overhead / NIC
+    return up * up_hops + network * network_hops - max(up, network)
+
+
 def tree_all_reduce(size, gpus, endpoint):
     """Two binary trees over the hosts on each rail, chains inside: the longest way up and down,
     then what one link carries. A GPU inside a chain takes and gives 2 of 2, its two ends 1, so
-    NVLink carries 2 (g-1)/g S; a NIC is inner in one tree (3 of 2 halves), a leaf in the other."""
+    NVLink carries 2 (g-1)/g S; a NIC is inner in one tree (3 of 2 halves), a leaf in the other.
+    Two channels a GPU, slices of 512 KiB or a quarter of the channel."""
     hosts = gpus // GPUS_PER_HOST
     network = 2 * math.ceil(math.log2(hosts))
     alphas = (2 * (GPUS_PER_HOST - 1) * (NVLINK_HOP + endpoint.scale_up_step) +
               network * (SAME_TOR + endpoint.network_step))
     busiest = max(2 * (GPUS_PER_HOST - 1) / GPUS_PER_HOST * size / endpoint.nvlink,
                   2 * size / GPUS_PER_HOST / endpoint.nic)
-    return endpoint.launch + alphas + busiest
+    a_slice = min(512 * 1024, size / (2 * GPUS_PER_HOST) / 4)
+    handed = handing_on(a_slice, 2 * (GPUS_PER_HOST - 1), network, endpoint)
+    return endpoint.launch + alphas + busiest + handed
 
 
 def in_network_up(size, endpoint):
@@ -164,7 +177,9 @@ def nvls_tree_all_reduce(size, gpus, endpoint, loops):
     alphas = 2 * alpha_up + 2 * math.ceil(math.log2(hosts)) * (SAME_TOR + endpoint.network_step)
     network = 2 * size / GPUS_PER_HOST / endpoint.nic
     stages = 2 * size / endpoint.nvlink
-    return endpoint.launch + max(
+    a_slice = size / 2 / GPUS_PER_HOST / loops
+    handed = handing_on(a_slice, 0, 2 * math.ceil(math.log2(hosts)), endpoint)
+    return endpoint.launch + handed + max(
         in_network_up(size, endpoint),
         network + 2 * alpha_up + stages / loops,
         alphas + (stages + network) / loops + (loops - 1) * network / 2 / loops)

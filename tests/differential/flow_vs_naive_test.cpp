@@ -76,7 +76,7 @@ TEST_CASE("double binary trees take the naive simulation's time", "[differential
     for (const std::uint32_t ranks : {16U, 24U, 64U}) {
         Scene s = all_reduce(kFastHosts, "tree");
         s.ranks = ranks;
-        s.loops = 256;  // with fewer slices each hop costs more of the time: 0001
+        s.loops = 256;
         compare(fmt::format("tree, {} ranks", ranks).c_str(), Theatre{s});
     }
 }
