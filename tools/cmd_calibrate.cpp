@@ -83,14 +83,18 @@ void print_curves(const Fit& fit, const std::vector<const MeasuredCase*>& cases,
     }
 }
 
+bool unsaid(const std::string& text) {
+    return text.empty() || text == "unknown";
+}
+
 /// What the log does not say of its setup, from the flags.
 void complete(MeasuredCase& c, const NcclFacts& facts, const Options& o) {
-    if (c.machine.empty()) c.machine = o.as;
-    if (c.host.empty()) c.host = o.host;
-    if (c.library.empty()) c.library = facts.version.empty() ? o.library : "nccl-" + facts.version;
+    if (unsaid(c.machine)) c.machine = o.as;
+    if (unsaid(c.host)) c.host = o.host;
+    if (unsaid(c.library)) c.library = facts.version.empty() ? o.library : "nccl-" + facts.version;
     if (c.algorithm.empty()) c.algorithm = o.algorithm;
     c.nvls = !o.no_nvls && c.algorithm.empty();
-    if (c.hosts > 1 && (c.network.empty() || c.network == "none")) c.network = "one-switch";
+    if (c.hosts > 1 && (unsaid(c.network) || c.network == "none")) c.network = "one-switch";
     if (c.hosts > 0 && c.gpus_per_host > 0) return;
     throw ConfigError({.file = c.file,
                        .line = c.line,
