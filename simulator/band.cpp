@@ -33,8 +33,16 @@ std::vector<std::int64_t> ends_of(const Estimate& e) {
 }  // namespace
 
 std::vector<Band> bands_by_figures(const MachineProfile& m, const std::vector<SimDuration>& middle,
+                                   const std::vector<SimDuration>& decided,
                                    const TimesUnder& times) {
+    WEFT_CHECK(decided.size() == middle.size(), "{} parts of {} times", decided.size(),
+               middle.size());
     std::vector<Band> bands(middle.size());
+    for (std::size_t k = 0; k < bands.size() && m.model_error > 0; ++k) {
+        const Int128 off = Int128{decided[k].ps()} * m.model_error / 1000;
+        const SimDuration both{static_cast<std::int64_t>(off)};
+        bands[k].parts.push_back({.name = "the model itself", .below = both, .above = both});
+    }
     for (std::size_t i = 0; i < kCosts; ++i) {
         std::vector<Band::Part> parts(middle.size());
         for (const std::int64_t end : ends_of(m.costs[i])) {
@@ -66,7 +74,8 @@ std::vector<Band> bands_by_figures(const MachineProfile& m, const std::vector<Si
     return bands;
 }
 
-Band band_by_figures(const Scenario& s, SimDuration step, const ProgressSink& progress) {
+Band band_by_figures(const Scenario& s, const Result& r, const ProgressSink& progress) {
+    const SimDuration step = r.step_time;
     if (s.endpoint == EndpointModel::kIdeal)
         return {
             .low = step, .high = step, .by = "endpoint ideal, which has no figures", .parts = {}};
@@ -83,7 +92,10 @@ Band band_by_figures(const Scenario& s, SimDuration step, const ProgressSink& pr
         ++done;
         return std::vector<SimDuration>{simulate(moved).step_time};
     };
-    return bands_by_figures(s.machine, {step}, times).front();
+    SimDuration open;
+    for (const FamilyTime& f : r.families) open += f.exposed;
+    const SimDuration decided = s.workload->has_compute ? std::min(open, step) : step;
+    return bands_by_figures(s.machine, {step}, {decided}, times).front();
 }
 
 }  // namespace weft

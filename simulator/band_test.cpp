@@ -28,7 +28,8 @@ TEST_CASE("a band is the root of the sum of squares of each figure's ends", "[un
     MachineProfile m = certain();
     m.at(Cost::kLaunchSimple) = {us(10).ps(), us(7).ps(), us(16).ps(), ""};
     m.at(Cost::kScaleUpStepSimple) = {us(4).ps(), us(2).ps(), us(8).ps(), ""};
-    const auto bands = bands_by_figures(m, launch_and_steps(m), launch_and_steps);
+    const auto bands =
+        bands_by_figures(m, launch_and_steps(m), launch_and_steps(m), launch_and_steps);
     REQUIRE(bands.size() == 2);
     CHECK(bands[0].low == us(18) - us(5));    // 3 and 2 x 2: 5
     CHECK(bands[0].high == us(18) + us(10));  // 6 and 2 x 4: 10
@@ -49,10 +50,12 @@ TEST_CASE("only ends that differ from the value are run", "[unit]") {
         ++runs;
         return launch_and_steps(p);
     };
-    CHECK(bands_by_figures(m, launch_and_steps(m), times)[0].high == us(15) + ns(200));
+    CHECK(bands_by_figures(m, launch_and_steps(m), launch_and_steps(m), times)[0].high ==
+          us(15) + ns(200));
     CHECK(runs == 0);
     m.at(Cost::kLaunchSimple).low -= 1;
-    CHECK(bands_by_figures(m, launch_and_steps(m), times)[0].low == us(15) + ns(200) - ps(1));
+    CHECK(bands_by_figures(m, launch_and_steps(m), launch_and_steps(m), times)[0].low ==
+          us(15) + ns(200) - ps(1));
     CHECK(runs == 1);
 }
 
@@ -64,7 +67,18 @@ TEST_CASE("a time is never below zero, however wide the ranges", "[unit]") {
         return std::vector<SimDuration>{std::max(
             p.time(Cost::kLaunchSimple) + p.time(Cost::kScaleUpStepSimple) - us(9), us(0))};
     };
-    CHECK(bands_by_figures(m, {us(11)}, times)[0].low == us(0));
+    CHECK(bands_by_figures(m, {us(11)}, {us(11)}, times)[0].low == us(0));
+}
+
+TEST_CASE("the model's own error is a part of what figures decide", "[unit]") {
+    MachineProfile m = certain();
+    m.at(Cost::kLaunchSimple) = {us(10).ps(), us(7).ps(), us(14).ps(), ""};
+    m.at(Cost::kScaleUpStepSimple) = {us(4).ps(), us(4).ps(), us(4).ps(), ""};
+    m.model_error = 400;
+    const auto bands = bands_by_figures(m, launch_and_steps(m), {us(10), us(0)}, launch_and_steps);
+    CHECK(bands[0].low == us(18) - us(5));  // 3 and .4 x 10
+    CHECK(bands[0].parts[0].name == "the model itself");
+    CHECK(bands[1].low == us(7));
 }
 
 TEST_CASE("a scenario's band is what its figures do to the step", "[unit]") {
@@ -77,13 +91,15 @@ TEST_CASE("a scenario's band is what its figures do to the step", "[unit]") {
     s.machine = certain();
     s.machine.at(Cost::kScaleUpRate).high = 900;
     s.machine.at(Cost::kNicRate).low = 500;  // one host sends nothing over NICs
-    const SimDuration step = simulate(s).step_time;
-    const Band b = band_by_figures(s, step);
+    Result r = simulate(s);
+    const SimDuration step = r.step_time;
+    const Band b = band_by_figures(s, r);
     CHECK(b.high == step);
     REQUIRE(b.parts.size() == 1);
     CHECK(b.parts[0].name == "scale_up.rate");
     s.machine.at(Cost::kScaleUpRate).value = 900;
     CHECK(b.low == simulate(s).step_time);
     s.endpoint = EndpointModel::kIdeal;
-    CHECK(band_by_figures(s, us(3)).low == us(3));
+    r.step_time = us(3);
+    CHECK(band_by_figures(s, r).low == us(3));
 }

@@ -182,7 +182,7 @@ int run_replay(const Options& o) {
     if (const std::string weak = weak_line(trust); !weak.empty()) r.warnings.push_back(weak);
     if (o.band) {
         ProgressLine line;
-        r.bands.push_back(band_by_figures(run_of(r, s), r.step_time, line.sink()));
+        r.bands.push_back(band_by_figures(run_of(r, s), r, line.sink()));
     }
     const std::chrono::duration<double> simulated = Clock::now() - start - loaded;
     const Report report = report_of(o, s, r);

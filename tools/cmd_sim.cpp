@@ -213,7 +213,7 @@ int run_sim(const Options& o) {
     {
         ProgressLine line;
         r = simulate_with_seeds(o.variation, s, line.sink());
-        if (band) r.bands.push_back(band_by_figures(run_of(r, s), r.step_time, line.sink()));
+        if (band) r.bands.push_back(band_by_figures(run_of(r, s), r, line.sink()));
     }
     if (o.json) fmt::print("{}\n", to_json(r));
     if (!o.json) print_text(s, r);

@@ -280,6 +280,9 @@ class Fitter {
             fit.points.push_back(p);
         }
         fit.median_error = median(sizes);
+        std::sort(sizes.begin(), sizes.end());
+        const double most = sizes.empty() ? 0 : sizes[(sizes.size() * 9 - 1) / 10];
+        fit.profile.model_error = std::min<std::int64_t>(std::lround(most * 1000), 1000);
         mark_outliers(fit, errors);
     }
 

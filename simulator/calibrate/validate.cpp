@@ -99,7 +99,7 @@ struct NullModels {
 void add_bands(ValidatedCase& v, const CaseModel& model, const MachineProfile& profile,
                const std::vector<SimDuration>& times) {
     const TimesUnder under = [&](const MachineProfile& m) { return model.times(m); };
-    const std::vector<Band> bands = bands_by_figures(profile, times, under);
+    const std::vector<Band> bands = bands_by_figures(profile, times, times, under);
     for (std::size_t i = 0; i < bands.size(); ++i) {
         v.points[i].low = bands[i].low;
         v.points[i].high = bands[i].high;

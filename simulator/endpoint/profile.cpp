@@ -277,6 +277,8 @@ std::string to_yaml(const MachineProfile& p) {
         out += fmt::format("  - {{collective: {}, hosts: [{}, {}], sizes: [{}, {}]}}\n",
                            name_of(f.collective), f.least_hosts, f.most_hosts,
                            size_text(f.least_size), size_text(f.most_size));
+    if (p.model_error > 0)
+        out += fmt::format("model-error: {}\n", cost_text(Cost::kNicRate, p.model_error));
     out += "costs:\n";
     for (std::size_t i = 0; i < kCosts; ++i) {
         const Cost c = static_cast<Cost>(i);
@@ -304,6 +306,15 @@ MachineProfile parse_profile(const std::string& text, const std::string& file) {
             top.reject(*also, "also", "no list of names", "machines", "[h200, h800]");
     }
     for (MapReader& one : top.maps("fitted")) p.fitted.push_back(read_fitted(one));
+    if (const ConfigNode* error = top.find("model-error")) {
+        try {
+            p.model_error = parse_per_mille(error->scalar);
+        } catch (const ConfigError&) {
+            p.model_error = -1;
+        }
+        if (p.model_error < 0 || p.model_error > 1000)
+            top.reject(*error, "model-error", printable(error->scalar), "at most 100%", "11.5%");
+    }
     const ConfigNode& costs = top.at("costs", "launch.simple: {value: 8.4us}");
     MapReader reader(costs, file, "costs");
     for (std::size_t i = 0; i < kCosts; ++i) {

@@ -114,9 +114,11 @@ bool has_bands(const ValidatedCase& c) {
 std::string bands(const Validation& v) {
     if (std::none_of(v.cases.begin(), v.cases.end(), has_bands)) return {};
     std::string out =
-        "\n### Bands\n\nThe range of each figure of a profile gives every simulated time a band, 5 "
-        "to 95 %. Were the figures all that is uncertain, 90 % of the measured times would lie "
-        "inside; what is missing to that is the model's.\n\n| part | points | inside |\n"
+        "\n### Bands\n\nThe ranges of a profile's figures, and what nine in ten of the rows that "
+        "it was "
+        "fitted to lie within, give every simulated time a band, 5 to 95 %. Nine in ten of the "
+        "measured times should lie inside; what the test part lacks to that is what machines and "
+        "scales not fitted add.\n\n| part | points | inside |\n"
         "|---|--:|--:|\n";
     for (const Use use : {Use::kFit, Use::kTest}) {
         std::size_t inside = 0;
