@@ -236,7 +236,7 @@ class Fitter {
         return fit;
     }
 
-    /// Range and origin of one figure; what the data do not determine goes back to the constant.
+    /// Range and origin of one figure; what the data hardly determine is said to be so.
     FittedCost describe(MachineProfile& profile, std::size_t j, double u, double sd, double wide,
                         const Row& errors) const {
         FittedCost f{.cost = free_[j], .determined = sd <= 0.5, .least_size = {}, .most_size = {}};

@@ -10,6 +10,8 @@ namespace weft {
 namespace {
 
 constexpr std::uint64_t kProgressSteps = 200;
+/// Times stay far from the 106 days that 63 bits of picoseconds hold.
+constexpr Int128 kMostPs = Int128{90} * 86'400 * 1'000'000'000'000;
 
 flow::Sharing sharing_of(NetworkModel m) {
     return m == NetworkModel::kFlow ? flow::Sharing::kMaxMin : flow::Sharing::kEqual;
@@ -83,8 +85,15 @@ void Machine::start_op(flow::ClassId rank, std::uint32_t op) {
 void Machine::compute_at_rate_of_now(flow::ClassId rank) {
     Computing& c = ranks_[rank].computing;
     c.rate = slowdown(in_.scenario->overlap, ranks_[rank].pressure);
-    const Int128 wall = ceil_div(Int128{c.left.ps()} * c.rate.num, c.rate.den);
-    const SimTime ends = now_ + SimDuration{static_cast<std::int64_t>(wall)};
+    const Int128 at = now_.ps() + ceil_div(Int128{c.left.ps()} * c.rate.num, c.rate.den);
+    if (at > kMostPs)
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = "overlap",
+                           .found = to_string(in_.scenario->overlap),
+                           .expected = "at worst 90 days of compute in a step",
+                           .example = {}});
+    const SimTime ends{static_cast<std::int64_t>(at)};
     if (ends == c.ends) return;  // that event is on its way
     c.ends = ends;
     events_.push({ends, EventKind::kComputeEnds, 0, rank});

@@ -1,6 +1,7 @@
 // Compute beside communication, worked by hand.
 #include <catch2/catch.hpp>
 
+#include "base/result.hpp"
 #include "simulator/scenario.hpp"
 #include "topology/fabrics/fabrics.hpp"
 
@@ -97,6 +98,16 @@ TEST_CASE("slowed and jittered steps have the same bytes without symmetry", "[pr
             s.symmetry = false;
             CHECK(to_json(simulate(s)) == quotient);
         }
+}
+
+TEST_CASE("compute slowed beyond what a time holds is named, not wrapped around", "[unit]") {
+    const Fabric f = make_fabric("scale-up");
+    const SimDuration compute = 650'000 * 1000 * ms(1);
+    const Workload w = beside(8, compute, Bytes{std::int64_t{1} << 31}, {});
+    CHECK(simulate(scenario(f, w, "sm")).step_time > compute);
+    // 131 of 132 SMs held: 132 times as slow, 993 days.
+    CHECK_THROWS_WITH(simulate(scenario(f, w, "sm:held=132,own=100%")),
+                      Catch::Contains("overlap") && Catch::Contains("at worst 90 days"));
 }
 
 TEST_CASE("messages slow compute at both ends", "[unit]") {
