@@ -105,9 +105,11 @@ class Reader {
 
     void take_row(const std::vector<std::string_view>& words, std::int64_t size, int number) {
         const Place at{&file_, number};
-        if (size > kMaxSize) fail(at, "size", words[0], "at most 16 TiB", "1048576");
+        const std::int64_t shares = each_rank_ ? static_cast<std::int64_t>(case_.ranks()) : 1;
+        if (size > kMaxSize / shares)
+            fail(at, "size", words[0], "at most 16 TiB of all ranks together", "1048576");
         MeasuredPoint p;
-        p.size = Bytes{size} * (each_rank_ ? static_cast<std::int64_t>(case_.ranks()) : 1);
+        p.size = Bytes{size} * shares;
         p.line = number;
         p.time = p.low = p.high = duration_at(at, words[1], "us");
         if (range_ && words.size() >= 4) {

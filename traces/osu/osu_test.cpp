@@ -62,5 +62,9 @@ TEST_CASE("what is wrong with OSU's output is told in one line", "[unit][osu]") 
     CHECK(complaint(title).find("no rows") != std::string::npos);
     CHECK(complaint(title + "1024\n").find("osu.txt:3: row") != std::string::npos);
     CHECK(complaint(title + "1024 fast\n").find("osu.txt:3: time") != std::string::npos);
+    // 8 TiB from each of 2^20 ranks do not fit 63 bits.
+    const ImportHints many{.collective = {}, .hosts = 1024, .gpus_per_host = 1024};
+    CHECK(complaint("# OSU MPI Allgather Latency Test\n8796093022208 1.0\n", many)
+              .find("of all ranks together") != std::string::npos);
     CHECK(complaint(title + "1024 1.0\n", {}).find("--gpus-per-host") != std::string::npos);
 }
