@@ -11,7 +11,6 @@
 // hosts that reduce), user buffers, tuner plugins, operations in one group, chunks that shrink with
 // the size. Sources: NCCL src/graph/tuning.cc and search.cc, src/enqueue.cc (facts E1); searches as
 // logged in NCCL issues 892 and 1197. Units: ps, bytes, bytes/s.
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -60,10 +60,13 @@ struct Validation {
 
 /// The cases that shall have bands: two simulations more for every figure.
 using WantsBands = std::function<bool(const MeasuredCase&)>;
-/// Simulates everything in `all` with these profiles.
+/// Simulates everything in `all` with these profiles. The result points into `all`, which
+/// must outlive it.
 [[nodiscard]] Validation validate_measurements(const Measurements& all,
                                                const std::vector<MachineProfile>& profiles,
                                                const WantsBands& bands = {});
+Validation validate_measurements(Measurements&& all, const std::vector<MachineProfile>& profiles,
+                                 const WantsBands& bands = {}) = delete;
 
 enum class Model : std::uint8_t { kWeft, kLine, kSteps, kNccl };
 [[nodiscard]] const char* name_of(Model m);

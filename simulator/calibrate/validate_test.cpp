@@ -36,7 +36,8 @@ double other_half(const MeasuredCase& c) {
 }  // namespace
 
 TEST_CASE("machines and scales not fitted are predicted within 10 % in the median", "[slow]") {
-    const Validation v = validate_measurements(builtin_measurements(), builtin_profiles());
+    const Measurements all = builtin_measurements();
+    const Validation v = validate_measurements(all, builtin_profiles());
     const auto check = [&](std::optional<Collective> kind) {
         const ErrorSummary weft = summarise(v, Model::kWeft, Use::kTest, kind);
         CHECK(weft.points > 40);
