@@ -1,10 +1,10 @@
 #pragma once
 // The families of fabrics. One family = one file here and one row in builtin.cpp; the row declares
 // the parameters, and the CLI, the YAML reader, the tests and the listings read them from it.
+#include "base/parameters.hpp"
 #include "base/registry.hpp"
 #include "topology/fabric.hpp"
 #include "topology/host/host.hpp"
-#include "topology/parameters.hpp"
 
 namespace weft {
 

@@ -8,8 +8,8 @@
 // Fabric::impairments().
 #include <string>
 
+#include "base/parameters.hpp"
 #include "topology/fabric.hpp"
-#include "topology/parameters.hpp"
 
 namespace weft {
 

@@ -24,6 +24,9 @@ class Parameters {
     /// An integer in [low, high].
     [[nodiscard]] int count(const std::string& key, int low, int high) const;
     [[nodiscard]] Bandwidth rate(const std::string& key) const;  // positive
+    /// The rate, or `instead` where the text is `word`.
+    [[nodiscard]] Bandwidth rate_or(const std::string& key, const std::string& word,
+                                    Bandwidth instead) const;
     [[nodiscard]] SimDuration duration(const std::string& key) const;
     /// One of `names`; returns its index.
     [[nodiscard]] std::size_t choice(const std::string& key,

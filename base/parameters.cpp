@@ -1,4 +1,4 @@
-#include "topology/parameters.hpp"
+#include "base/parameters.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -13,7 +13,7 @@ KeyValues parse_settings(const std::vector<std::string>& settings) {
         if (equals == std::string::npos || equals == 0)
             throw ConfigError({.file = {},
                                .line = 0,
-                               .key = "fabric",
+                               .key = "settings",
                                .found = printable(item),
                                .expected = "key=value",
                                .example = "segments=2"});
@@ -86,6 +86,11 @@ Bandwidth Parameters::rate(const std::string& key) const {
     }
     if (rate <= Bandwidth{0}) reject(key, "a positive rate", "400Gbps");
     return rate;
+}
+
+Bandwidth Parameters::rate_or(const std::string& key, const std::string& word,
+                              Bandwidth instead) const {
+    return text(key) == word ? instead : rate(key);
 }
 
 SimDuration Parameters::duration(const std::string& key) const {
