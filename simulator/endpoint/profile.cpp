@@ -85,89 +85,11 @@ MachineProfile make_constants() {
     return p;
 }
 
-[[noreturn]] void reject(const std::string& found, const std::string& expected,
-                         const std::string& example) {
-    throw ConfigError({.file = {},
-                       .line = 0,
-                       .key = {},
-                       .found = printable(found),
-                       .expected = expected,
-                       .example = example});
-}
-
-/// "82.4%" -> 824.
-std::int64_t parse_per_mille(const std::string& text) {
-    const auto bad = [&]() { reject(text, "a percentage with at most one decimal", "82.4%"); };
-    std::int64_t value = 0;
-    std::size_t i = 0;
-    int decimals = -1;
-    for (; i < text.size() && text[i] != '%'; ++i) {
-        if (text[i] == '.' && decimals < 0 && i > 0) {
-            decimals = 0;
-            continue;
-        }
-        if (text[i] < '0' || text[i] > '9' || value > 1'000'000 || decimals > 0) bad();
-        value = value * 10 + (text[i] - '0');
-        if (decimals >= 0) ++decimals;
-    }
-    if (i == 0 || i + 1 != text.size() || decimals == 0) bad();
-    return decimals == 1 ? value : value * 10;
-}
-
-Estimate read_estimate(MapReader& r, const CostInfo& info, Cost c) {
-    const auto value = [&](const char* key) {
-        const ConfigNode& node = r.at(key, cost_text(c, info.least));
-        if (node.kind != ConfigNode::Kind::kScalar)
-            r.reject(node, key, "a list or map", "a value with its unit", cost_text(c, info.least));
-        try {
-            const std::int64_t v = parse_cost(c, node.scalar);
-            if (v < info.least || v > info.most)
-                reject(node.scalar,
-                       fmt::format("{} to {}", cost_text(c, info.least), cost_text(c, info.most)),
-                       cost_text(c, info.least));
-            return v;
-        } catch (const ConfigError& e) {
-            throw e.at(r.file(), node.line, r.path_of(key));
-        }
-    };
-    Estimate e;
-    e.value = value("value");
-    e.low = r.has("low") ? value("low") : e.value;
-    e.high = r.has("high") ? value("high") : e.value;
-    if (e.low > e.value || e.high < e.value)
-        r.reject(r.at("value", ""), "value", cost_text(c, e.value), "low <= value <= high", "");
-    if (r.has("from")) e.from = r.text("from", "8x H100, 8 KiB to 256 KiB");
-    r.finish();
-    return e;
-}
-
-/// A YAML scalar that reads back as the text.
-std::string quoted(const std::string& text) {
-    std::string out = "\"";
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\')
-            out += fmt::format("\\{}", c);
-        else if (byte < 0x20 || byte == 0x7f)
-            out += fmt::format("\\x{:02x}", byte);
-        else
-            out += c;
-    }
-    return out + '"';
-}
-
 std::string plain_or_quoted(const std::string& text) {
     const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
     });
-    return plain && !text.empty() && text[0] >= 'a' && text != "null" ? text : quoted(text);
-}
-
-/// "64KiB" where that is exact, else bytes.
-std::string size_text(Bytes b) {
-    std::string text = to_string(b);
-    std::erase(text, ' ');
-    return parse_bytes(text) == b ? text : fmt::format("{}B", b.count());
+    return plain && !text.empty() && text[0] >= 'a' && text != "null" ? text : quoted_yaml(text);
 }
 
 /// The two ends of `key: [low, high]`.
@@ -239,36 +161,16 @@ const MachineProfile& nccl_tuning_profile() {
 }
 
 std::string cost_text(Cost c, std::int64_t value) {
-    switch (kTable[static_cast<std::size_t>(c)].unit) {
-        case CostUnit::kTime: {
-            const auto us = fmt::format("{}.{:06}", value / kPsPerUs, value % kPsPerUs);
-            const std::size_t last = us.find_last_not_of('0');
-            return us.substr(0, us[last] == '.' ? last : last + 1) + "us";
-        }
-        case CostUnit::kPerMille:
-            return value % 10 == 0 ? fmt::format("{}%", value / 10)
-                                   : fmt::format("{}.{}%", value / 10, value % 10);
-        case CostUnit::kBytesPerSecond:
-            return fmt::format("{}MB/s", value / 1'000'000);
-    }
-    return {};
+    return value_text(kTable[static_cast<std::size_t>(c)].unit, value);
 }
 
 std::int64_t parse_cost(Cost c, const std::string& text) {
-    switch (kTable[static_cast<std::size_t>(c)].unit) {
-        case CostUnit::kTime:
-            return parse_duration(text).ps();
-        case CostUnit::kPerMille:
-            return parse_per_mille(text);
-        case CostUnit::kBytesPerSecond:
-            return parse_bandwidth(text).bits_per_second() / 8;
-    }
-    return 0;
+    return parse_value(kTable[static_cast<std::size_t>(c)].unit, text);
 }
 
 std::string to_yaml(const MachineProfile& p) {
-    std::string out = fmt::format("machine: {}\n", quoted(p.name));
-    if (!p.title.empty()) out += fmt::format("title: {}\n", quoted(p.title));
+    std::string out = fmt::format("machine: {}\n", quoted_yaml(p.name));
+    if (!p.title.empty()) out += fmt::format("title: {}\n", quoted_yaml(p.title));
     std::vector<std::string> also;
     for (const std::string& one : p.also) also.push_back(plain_or_quoted(one));
     if (!also.empty()) out += fmt::format("also: [{}]\n", fmt::join(also, ", "));
@@ -276,16 +178,12 @@ std::string to_yaml(const MachineProfile& p) {
     for (const FittedRange& f : p.fitted)
         out += fmt::format("  - {{collective: {}, hosts: [{}, {}], sizes: [{}, {}]}}\n",
                            name_of(f.collective), f.least_hosts, f.most_hosts,
-                           size_text(f.least_size), size_text(f.most_size));
+                           exact_size(f.least_size.count()), exact_size(f.most_size.count()));
     if (p.model_error > 0)
-        out += fmt::format("model-error: {}\n", cost_text(Cost::kNicRate, p.model_error));
+        out += fmt::format("model-error: {}\n", value_text(CostUnit::kPerMille, p.model_error));
     out += "costs:\n";
     for (std::size_t i = 0; i < kCosts; ++i) {
-        const Cost c = static_cast<Cost>(i);
-        const Estimate& e = p.costs[i];
-        out += fmt::format("  {}: {{value: {}, low: {}, high: {}", kTable[i].name,
-                           cost_text(c, e.value), cost_text(c, e.low), cost_text(c, e.high));
-        out += e.from.empty() ? "}\n" : fmt::format(", from: {}}}\n", quoted(e.from));
+        out += fmt::format("  {}: {}\n", kTable[i].name, to_yaml(p.costs[i], kTable[i].unit));
     }
     return out;
 }
@@ -308,7 +206,7 @@ MachineProfile parse_profile(const std::string& text, const std::string& file) {
     for (MapReader& one : top.maps("fitted")) p.fitted.push_back(read_fitted(one));
     if (const ConfigNode* error = top.find("model-error")) {
         try {
-            p.model_error = parse_per_mille(error->scalar);
+            p.model_error = parse_value(CostUnit::kPerMille, error->scalar);
         } catch (const ConfigError&) {
             p.model_error = -1;
         }
@@ -321,7 +219,7 @@ MachineProfile parse_profile(const std::string& text, const std::string& file) {
         const ConfigNode* node = reader.find(kTable[i].name);
         if (node == nullptr) continue;
         MapReader one(*node, file, reader.path_of(kTable[i].name));
-        p.costs[i] = read_estimate(one, kTable[i], static_cast<Cost>(i));
+        p.costs[i] = read_estimate(one, kTable[i].unit, kTable[i].least, kTable[i].most);
     }
     reader.finish();
     top.finish();

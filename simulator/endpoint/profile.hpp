@@ -13,6 +13,7 @@
 
 #include "base/units.hpp"
 #include "collectives/plan/plan.hpp"
+#include "simulator/endpoint/estimate.hpp"
 
 namespace weft {
 
@@ -41,8 +42,6 @@ enum class Cost : std::uint8_t {
 };
 inline constexpr std::size_t kCosts = 21;
 
-enum class CostUnit : std::uint8_t { kTime, kPerMille, kBytesPerSecond };
-
 /// What a parameter is; one row per Cost, in order.
 struct CostInfo {
     const char* name;  // "launch.simple"
@@ -52,14 +51,6 @@ struct CostInfo {
     const char* what;
 };
 [[nodiscard]] const std::array<CostInfo, kCosts>& cost_table();
-
-/// A figure, the range it is believed in (5 to 95 %), and where it comes from.
-struct Estimate {
-    std::int64_t value = 0;
-    std::int64_t low = 0;
-    std::int64_t high = 0;
-    std::string from;
-};
 
 /// Hosts and sizes of the curves that a profile was fitted to: of one collective, on one host or on
 /// several (simulator/endpoint/fitted.hpp).
