@@ -6,6 +6,7 @@ namespace weft {
 Fabric make_dcn_plus(const Parameters& p);
 Fabric make_hosts(const Parameters& p);
 Fabric make_hpn7(const Parameters& p);
+Fabric make_leaf_spine(const Parameters& p);
 Fabric make_rail2(const Parameters& p);
 Fabric make_rail3(const Parameters& p);
 Fabric make_scale_up(const Parameters& p);
@@ -50,6 +51,18 @@ RegistryInfo dcn_plus() {
                   "links up of each ToR, a multiple of 8 (the Agg of a pod); 64 is full bisection"},
                  {"agg_uplinks", "", "64", "links up of each Agg; 64 is full bisection"},
                  {"trunk_rate", "bit/s", "400Gbps", "one link between switches"}})};
+}
+
+RegistryInfo leaf_spine() {
+    return {"leaf-spine",
+            "Leaf and spine over hosts of one GPU and one NIC; without spines, a star",
+            "none: the plain form that network simulators share",
+            {{"leaves", "", "8", "switches that hosts hang on"},
+             {"hosts_per_leaf", "", "8", "hosts of each leaf"},
+             {"spines", "", "8", "each with one link to every leaf; 0: one leaf alone"},
+             {"rate", "bit/s", "400Gbps", "the port of a NIC"},
+             {"trunk_rate", "bit/s", "400Gbps", "one link between switches"},
+             {"latency", "s", "1us", "of every link"}}};
 }
 
 RegistryInfo rail2() {
@@ -101,6 +114,7 @@ FabricRegistry make_registry() {
     FabricRegistry r{"fabric"};
     r.add(hpn7(), make_hpn7);
     r.add(dcn_plus(), make_dcn_plus);
+    r.add(leaf_spine(), make_leaf_spine);
     r.add(rail2(), make_rail2);
     r.add(rail3(), make_rail3);
     r.add(scale_up(), make_scale_up);

@@ -184,6 +184,10 @@ const std::vector<LinkId>& Router::next_hops(Field& f, NodeId at) const {
     return f.next[x];
 }
 
+const std::vector<LinkId>& Router::next_hops(NodeId at, NodeId last) const {
+    return next_hops(field({last}), at);
+}
+
 std::vector<LinkId> Router::arrivals(NicId src, std::size_t port, NicId dst) const {
     std::vector<LinkId> in;
     const LinkId out = fabric_->nic(src).ports[port];

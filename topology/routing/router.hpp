@@ -85,6 +85,10 @@ class Router {
     [[nodiscard]] std::vector<Route> disjoint_paths(const Edge& e, std::size_t port,
                                                     std::size_t max, std::uint64_t seed = 0) const;
 
+    /// The equal-cost links from a switch towards another one, in port order; none at that switch,
+    /// and where it cannot be reached.
+    [[nodiscard]] const std::vector<LinkId>& next_hops(NodeId at, NodeId last) const;
+
     /// Ports of the edge's source NIC, each of which disjoint_paths() may be asked for; 1 for
     /// scale-up.
     [[nodiscard]] std::size_t ports(const Edge& e) const;

@@ -1,0 +1,116 @@
+#include "simulator/packet/flow_run.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/result.hpp"
+#include "base/rng.hpp"
+
+namespace weft::packet {
+namespace {
+
+class Runner {
+  public:
+    Runner(const Fabric& fabric, const FlowSet& set, const PacketOptions& options)
+        : fabric_(fabric),
+          set_(set),
+          options_(options),
+          router_(fabric),
+          network_(fabric, options),
+          waiting_(set.triggers.size()),
+          activations_(set.triggers.size(), 0) {
+        run_.flows.resize(set.flows.size());
+        for (std::uint32_t f = 0; f < set.flows.size(); ++f) {
+            run_.flows[f].start = run_.flows[f].arrived = run_.flows[f].acknowledged =
+                SimTime::never();
+            if (set.flows[f].after == kNoTrigger) {
+                timed_.push_back(f);
+            } else {
+                waiting_[set.flows[f].after].push_back(f);
+            }
+        }
+        std::stable_sort(timed_.begin(), timed_.end(), [&](std::uint32_t a, std::uint32_t b) {
+            return set.flows[a].start < set.flows[b].start;
+        });
+    }
+
+    FlowRun run(const std::function<void(const Network&)>& look) {
+        while (true) {
+            start_due();
+            const Network::Stop stop = network_.run();
+            for (const Network::Report& r : network_.take_reports()) tell(r);
+            if (stop == Network::Stop::kIdle && next_ == timed_.size()) break;
+        }
+        run_.totals = network_.totals();
+        run_.end = network_.now();
+        if (look) look(network_);
+        return std::move(run_);
+    }
+
+  private:
+    void start_due() {
+        while (next_ < timed_.size() && set_.flows[timed_[next_]].start <= network_.now())
+            start(timed_[next_++]);
+        network_.wake_at(next_ < timed_.size() ? set_.flows[timed_[next_]].start
+                                               : SimTime::never());
+    }
+
+    void start(std::uint32_t f) {
+        const FlowSpec& spec = set_.flows[f];
+        const Edge edge = router_.edge(spec.src, spec.dst);
+        const auto port = static_cast<std::uint16_t>(49152 + mix64(options_.seed, f) % 16384);
+        const std::optional<Route> route = router_.ecmp(edge, port);
+        if (!route || route->links.empty())
+            throw ConfigError({.file = {},
+                               .line = 0,
+                               .key = "flow " + std::to_string(f),
+                               .found = route ? "a flow to itself" : "no way to its destination",
+                               .expected = "two hosts that reach each other",
+                               .example = {}});
+        const ConnectionId c = network_.connect(path_of(fabric_, *route));
+        FlowTimes& t = run_.flows[f];
+        t.start = network_.now();
+        t.alone = network_.alone(c, spec.size);
+        ++run_.connections;
+        network_.send(c, spec.size, f);
+    }
+
+    void tell(const Network::Report& r) {
+        const FlowSpec& spec = set_.flows[r.message];
+        FlowTimes& t = run_.flows[r.message];
+        (r.acknowledged ? t.acknowledged : t.arrived) = network_.now();
+        activate(r.acknowledged ? spec.send_done : spec.recv_done);
+    }
+
+    void activate(std::uint32_t trigger) {
+        if (trigger == kNoTrigger) return;
+        const FlowTrigger& t = set_.triggers[trigger];
+        const std::uint32_t n = ++activations_[trigger];
+        const std::vector<std::uint32_t>& flows = waiting_[trigger];
+        if (t.kind == FlowTrigger::Kind::kMultishot) {
+            if (n <= flows.size()) start(flows[n - 1]);
+        } else if (n == (t.kind == FlowTrigger::Kind::kBarrier ? t.count : 1)) {
+            for (const std::uint32_t f : flows) start(f);
+        }
+    }
+
+    const Fabric& fabric_;
+    const FlowSet& set_;
+    const PacketOptions& options_;
+    Router router_;
+    Network network_;
+    std::vector<std::uint32_t> timed_;  // by start
+    std::size_t next_ = 0;
+    std::vector<std::vector<std::uint32_t>> waiting_;  // by trigger
+    std::vector<std::uint32_t> activations_;
+    FlowRun run_;
+};
+
+}  // namespace
+
+FlowRun run_flows(const Fabric& fabric, const FlowSet& set, const PacketOptions& options,
+                  const std::function<void(const Network&)>& look) {
+    return Runner(fabric, set, options).run(look);
+}
+
+}  // namespace weft::packet

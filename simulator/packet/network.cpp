@@ -1,0 +1,337 @@
+#include "simulator/packet/network.hpp"
+
+#include <algorithm>
+
+#include "base/rng.hpp"
+#include "flow_control/link/pfc.hpp"
+
+namespace weft::packet {
+namespace {
+
+/// A pause frame of IEEE 802.1Qbb is one frame of the least size.
+constexpr std::uint32_t kPauseBytes = 64;
+constexpr std::int64_t kMemoryNs = 25'800;  // of every port's rate (options.hpp)
+
+/// What still arrives after a pause was due; a simulated port obeys at the end of its packet.
+Bytes headroom_of(const Link& l, const PacketOptions& o) {
+    if (o.overflow != Overflow::kPause) return {};
+    const Bytes full = o.payload + o.header;
+    return pfc_headroom({.rate = l.capacity,
+                         .cable = l.latency,
+                         .mtu = full,
+                         .blocking_mtu = full,
+                         .response = {},
+                         .interface = {},
+                         .cell = {}});
+}
+
+}  // namespace
+
+Network::Network(const Fabric& fabric, const PacketOptions& options)
+    : fabric_(&fabric),
+      options_(options),
+      congestion_(choose_congestion(options.congestion)),
+      router_(fabric),
+      forwarding_(fabric, router_),
+      ports_(fabric.links().size()),
+      counts_(fabric.links().size()),
+      is_switch_(fabric.nodes().size(), 0),
+      wires_(static_cast<std::uint32_t>(fabric.links().size())) {
+    wheel_.grow(2 * std::size_t{wires_} + 1);
+    make_ports();
+    make_memories();
+}
+
+Network::~Network() = default;
+
+void Network::make_ports() {
+    for (std::size_t i = 0; i < is_switch_.size(); ++i) {
+        const NodeKind kind = fabric_->nodes()[i].kind;
+        is_switch_[i] = kind == NodeKind::kSwitch || kind == NodeKind::kScaleUpSwitch ? 1 : 0;
+    }
+    const Health health(*fabric_);
+    for (std::size_t i = 0; i < ports_.size(); ++i) {
+        const Link& l = fabric_->links()[i];
+        Port& p = ports_[i];
+        p.latency = l.latency.ps();
+        p.to = l.to.value();
+        set_rate(LinkId{i}, health.rate(LinkId{i}));
+    }
+}
+
+void Network::make_memories() {
+    for (std::size_t i = 0; i < is_switch_.size(); ++i) {
+        const std::span<const LinkId> out = fabric_->out(NodeId{i});
+        for (std::size_t k = 0; k < out.size(); ++k) {
+            Port& p = ports_[out[k].index()];
+            p.number = static_cast<std::uint16_t>(k);
+            if (is_switch_[i] != 0) p.memory = static_cast<std::uint32_t>(memories_.size());
+        }
+        if (is_switch_[i] == 0) continue;
+        std::vector<PortBuffer> ports;
+        for (const LinkId l : out) ports.push_back({headroom_of(fabric_->link(l), options_)});
+        memories_.emplace_back(options_.memory ? *options_.memory : memory_of(NodeId{i}), ports);
+    }
+}
+
+BufferProfile Network::memory_of(NodeId at) const {
+    BufferProfile profile;
+    Int128 rate = 0;
+    Bytes headroom;
+    for (const LinkId l : fabric_->out(at)) {
+        rate += fabric_->link(l).capacity.bits_per_second();
+        headroom += headroom_of(fabric_->link(l), options_);
+    }
+    profile.class_count = kClasses;
+    profile.total = options_.buffer;
+    if (profile.total == Bytes{})
+        profile.total = Bytes{static_cast<std::int64_t>(rate * kMemoryNs / 8'000'000'000)};
+    ClassBuffer& data = profile.classes[kPayload];
+    data.lossless = options_.overflow == Overflow::kPause;
+    if (data.lossless) {
+        // Cables of kilometres ask for more than any switch has; the simulated one has it.
+        profile.total = std::max(profile.total, 2 * headroom);
+        data.resume_offset = 2 * (options_.payload + options_.header);
+    } else {
+        data.alpha_1024 = 1024;
+    }
+    if (options_.queue != Bytes{}) data.egress_limit = options_.queue;
+    return profile;
+}
+
+void Network::set_rate(LinkId link, Bandwidth rate) {
+    Port& p = ports_[link.index()];
+    p.rate = rate;
+    p.up = rate > Bandwidth{0};
+    if (!p.up) return lose(link.value());
+    constexpr Int128 kBits = Int128{8} * 1'000'000'000'000;
+    p.ps_per_byte = static_cast<std::uint64_t>(((kBits << kRateBits) + rate.bits_per_second() / 2) /
+                                               rate.bits_per_second());
+    kick(link.value());
+}
+
+void Network::lose(std::uint32_t link) {
+    Port& p = ports_[link];
+    while (p.wire_head != kNone) {
+        const PacketId id = p.wire_head;
+        p.wire_head = pool_[id].next;
+        drop(link, id);
+    }
+    wheel_.cancel(link);
+    for (Queue& q : p.queue)
+        while (!q.empty()) {
+            const PacketId id = q.pop(pool_);
+            release(p, pool_[id]);
+            drop(link, id);
+        }
+}
+
+void Network::drop(std::uint32_t link, PacketId id) {
+    ++totals_.dropped;
+    const Packet& p = pool_[id];
+    if (p.kind == Kind::kData && !p.trimmed) ++totals_.dropped_data;
+    ++counts_[link].dropped;
+    give_extra(pool_[id]);
+    pool_.give(id);
+}
+
+void Network::wake_at(SimTime at) {
+    const std::uint32_t owner = 2 * wires_;
+    wheel_.cancel(owner);
+    if (at != SimTime::never()) wheel_.set(owner, std::max(at, now()));
+}
+
+Network::Stop Network::run() {
+    std::uint32_t source = 0;
+    while (reports_.empty()) {
+        if (!wheel_.next(source)) return Stop::kIdle;
+        ++totals_.events;
+        if (source < wires_) {
+            on_wire(source);
+        } else if (source < 2 * wires_) {
+            kick(source - wires_);
+        } else if (source == 2 * wires_) {
+            return Stop::kWoken;
+        } else {
+            on_timer(source - 2 * wires_ - 1);
+        }
+    }
+    return Stop::kReport;
+}
+
+void Network::on_wire(std::uint32_t link) {
+    Port& p = ports_[link];
+    const PacketId id = p.wire_head;
+    p.wire_head = pool_[id].next;
+    if (p.wire_head != kNone) wheel_.set(link, SimTime{pool_[p.wire_head].at});
+    Packet& packet = pool_[id];
+    if (packet.kind == Kind::kPause) {
+        on_pause(link, packet.seq != 0);
+        pool_.give(id);
+        return;
+    }
+    if (is_switch_[p.to] == 0) return receive(id);
+    packet.ingress = link;
+    enqueue(next_link(packet, NodeId{p.to}), id);
+}
+
+std::uint32_t Network::next_link(Packet& p, NodeId at) {
+    if (p.row == kNone) return routes_[p.route++];
+    const std::span<const std::uint32_t> ways = forwarding_.next(p.row, at);
+    if (ways.empty()) return p.route;  // its last switch: a packet that is spread knows the exit
+    if (options_.spread == Spread::kShortest && p.kind == Kind::kData) {
+        std::uint32_t best = ways[0];
+        std::uint64_t least = ~std::uint64_t{0};
+        // Ties by hash, so that idle ports are all used.
+        const std::size_t first = mix64(p.flow, mix64(p.seq, at.value())) % ways.size();
+        for (std::size_t i = 0; i < ways.size(); ++i) {
+            const std::uint32_t l = ways[(first + i) % ways.size()];
+            const std::uint64_t waiting = ports_[l].queue[kPayload].bytes;
+            if (ports_[l].up && waiting < least) best = l, least = waiting;
+        }
+        return best;
+    }
+    const std::uint64_t hash = mix64(mix64(p.flow, p.entropy), mix64(options_.seed, at.value()));
+    return ways[hash % ways.size()];
+}
+
+void Network::enqueue(std::uint32_t link, PacketId id) {
+    Port& out = ports_[link];
+    Packet& p = pool_[id];
+    if (!out.up) return drop(link, id);
+    if (p.cls == kPayload && out.memory != kNone && !store(out, p)) {
+        if (options_.overflow != Overflow::kTrim || p.kind != Kind::kData) return drop(link, id);
+        p.trimmed = true;
+        p.bytes = static_cast<std::uint32_t>(options_.ack.count());
+        p.cls = kControl;
+        ++totals_.trimmed;
+        ++counts_[link].trimmed;
+    }
+    Queue& q = out.queue[p.cls];
+    if (!out.marking.at_dequeue) mark(link, out, p);
+    q.push(pool_, id);
+    if (p.cls == kPayload && q.bytes > counts_[link].most_queued)
+        counts_[link].most_queued = q.bytes;
+    kick(link);
+}
+
+/// Finds room in the switch that the packet has come to; false: there is none.
+bool Network::store(const Port& out, const Packet& p) {
+    SharedBuffer& memory = memories_[out.memory];
+    const std::size_t in = ports_[reverse(LinkId{p.ingress}).index()].number;
+    if (memory.arrive(in, kPayload, out.number, Bytes{p.bytes}) == Verdict::kDrop) return false;
+    if (memory.pause(in, kPayload)) tell_pause(p.ingress, true);
+    return true;
+}
+
+void Network::release(const Port& out, const Packet& p) {
+    if (out.memory == kNone || p.cls != kPayload) return;
+    SharedBuffer& memory = memories_[out.memory];
+    const std::size_t in = ports_[reverse(LinkId{p.ingress}).index()].number;
+    memory.leave(in, kPayload, out.number, Bytes{p.bytes});
+    if (memory.resume(in, kPayload)) tell_pause(p.ingress, false);
+}
+
+/// A pause frame towards whoever sends on `in_link`, before everything that waits there.
+void Network::tell_pause(std::uint32_t in_link, bool pause) {
+    const std::uint32_t back = reverse(LinkId{in_link}).value();
+    const PacketId id = pool_.take();
+    Packet& p = pool_[id];
+    p.kind = Kind::kPause;
+    p.cls = kControl;
+    p.bytes = kPauseBytes;
+    p.seq = pause ? 1 : 0;
+    if (pause) ++totals_.pauses;
+    Queue& q = ports_[back].queue[kControl];
+    p.next = q.head;
+    q.head = id;
+    if (q.tail == kNone || p.next == kNone) q.tail = id;
+    q.bytes += p.bytes;
+    kick(back);
+}
+
+/// A pause frame has arrived over `link`: it is about the payload that goes the other way.
+void Network::on_pause(std::uint32_t link, bool pause) {
+    const std::uint32_t out = reverse(LinkId{link}).value();
+    Port& p = ports_[out];
+    if (p.paused == pause) return;
+    p.paused = pause;
+    if (pause) {
+        ++counts_[out].pauses;
+        p.paused_at = now().ps();
+    } else {
+        counts_[out].paused += ps(now().ps() - p.paused_at);
+        kick(out);
+    }
+}
+
+void Network::mark(std::uint32_t link, Port& p, Packet& packet) {
+    if (!p.marking.on || packet.cls != kPayload || packet.kind != Kind::kData || packet.congested)
+        return;
+    const Bytes waiting{p.queue[kPayload].bytes};
+    if (waiting <= p.marking.low) return;
+    const std::uint64_t draw = mix64(mix64(options_.seed, link), p.draws++);
+    if (!p.marking.marks(waiting, draw)) return;
+    packet.congested = true;
+    ++totals_.marked;
+    ++counts_[link].marked;
+}
+
+void Network::stamp_hop(Port& p, Packet& packet) {
+    if (packet.extra == kNone || packet.kind != Kind::kData) return;
+    Extra& x = extras_[packet.extra];
+    if (packet.hops == x.hops.size()) return;
+    x.hops[packet.hops++] = {.at = now(),
+                             .rate = p.rate,
+                             .queue = Bytes{p.queue[kPayload].bytes},
+                             .sent = Bytes{static_cast<std::int64_t>(p.sent_bytes)}};
+}
+
+/// Gives the wire its next packet, if it is free and something may go.
+void Network::kick(std::uint32_t link) {
+    Port& p = ports_[link];
+    const std::uint32_t source = wires_ + link;
+    const bool payload = !p.paused && (!p.queue[kPayload].empty() || p.ring_head != kNone);
+    if (!p.up || (p.queue[kControl].empty() && !payload) || wheel_.pending(source)) return;
+    if (p.free_at > now().ps()) return wheel_.set(source, SimTime{p.free_at});
+    PacketId id = kNone;
+    if (!p.queue[kControl].empty()) {
+        id = p.queue[kControl].pop(pool_);
+    } else if (!p.queue[kPayload].empty()) {
+        if (p.marking.at_dequeue) mark(link, p, pool_[p.queue[kPayload].head]);
+        id = p.queue[kPayload].pop(pool_);
+        release(p, pool_[id]);
+    } else {
+        id = pull(link);
+        if (id == kNone) return;
+    }
+    transmit(link, id);
+}
+
+void Network::transmit(std::uint32_t link, PacketId id) {
+    Port& p = ports_[link];
+    Packet& packet = pool_[id];
+    p.sent_bytes += packet.bytes;
+    if (packet.extra != kNone) stamp_hop(p, packet);
+    const std::int64_t takes = wire_time(p, packet.bytes);
+    p.free_at = std::max(p.free_at, now().ps()) + takes;
+    packet.at = p.free_at + p.latency;
+    packet.next = kNone;
+    if (p.wire_head == kNone) {
+        p.wire_head = id;
+        wheel_.set(link, SimTime{packet.at});
+    } else {
+        pool_[p.wire_tail].next = id;
+    }
+    p.wire_tail = id;
+    PortCounts& n = counts_[link];
+    ++n.packets;
+    n.bytes += packet.bytes;
+    ++totals_.all_hops;
+    if (packet.kind == Kind::kData) ++totals_.data_hops;
+    const bool more =
+        !p.queue[kControl].empty() || !p.queue[kPayload].empty() || p.ring_head != kNone;
+    if (more) wheel_.set(wires_ + link, SimTime{p.free_at});
+}
+
+}  // namespace weft::packet

@@ -1,0 +1,217 @@
+#pragma once
+// Network: every packet on every link of a Fabric.
+//
+// Models: NICs that pull packets from connections in turn as their port falls idle; switches that
+// store and forward (or cut through), with classes, a shared buffer, PFC, ECN, trimming and drops;
+// wires with latency and rate; ACKs that travel back as packets; congestion control and recovery at
+// the senders; links that fail, slow down and return. Leaves out: the PCIe hop between GPU and NIC
+// where it is not slower than the port (its latency counts), header formats, the time a switch
+// takes to look up (put it into the latency of its links).
+//
+// One event a wire (its head packet arrives) and, only while something waits, one a port. All state
+// is in flat arrays; an event allocates nothing. Order: wheel.hpp. Cost: about 64 B a packet in
+// flight, 200 B a link, 300 B a connection, besides its congestion control.
+#include <array>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "flow_control/cc/congestion_control.hpp"
+#include "simulator/engine/wheel.hpp"
+#include "simulator/packet/connection.hpp"
+#include "simulator/packet/forwarding.hpp"
+#include "simulator/packet/options.hpp"
+#include "simulator/packet/packet.hpp"
+#include "topology/fabric.hpp"
+
+namespace weft::packet {
+
+using ConnectionId = std::uint32_t;
+
+/// What was counted at an egress port.
+struct PortCounts {
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t marked = 0;
+    std::uint64_t dropped = 0;
+    std::uint64_t trimmed = 0;
+    std::uint64_t pauses = 0;  // pause frames it was told
+    SimDuration paused;
+    std::uint32_t most_queued = 0;  // bytes, of the payload class
+};
+
+struct Totals {
+    std::uint64_t events = 0;
+    std::uint64_t data_hops = 0;  // data packets over links
+    std::uint64_t all_hops = 0;   // any packets
+    std::uint64_t sent = 0;       // data packets that left senders, repeats included
+    std::uint64_t repeated = 0;
+    std::uint64_t delivered = 0;   // for the first time
+    std::uint64_t duplicates = 0;  // data that had arrived before
+    std::uint64_t refused = 0;     // data out of order, where the receiver does not place it
+    std::uint64_t dropped = 0;     // packets of any kind
+    std::uint64_t dropped_data = 0;
+    std::uint64_t trimmed = 0;  // data cut to its header
+    std::uint64_t timeouts = 0;
+    std::uint64_t pauses = 0;
+    std::uint64_t marked = 0;
+};
+
+class Network {
+  public:
+    /// A message arrived whole, or was acknowledged whole.
+    struct Report {
+        std::uint64_t message;  // as its owner named it
+        bool acknowledged;      // else: arrived
+    };
+
+    /// `fabric` outlives the network.
+    Network(const Fabric& fabric, const PacketOptions& options);
+    ~Network();
+
+    /// A connection along a path of links, from the first that is not PCIe to the last, and back.
+    ConnectionId connect(const Path& path);
+    /// More bytes to send. Messages of a connection arrive in order; names are the owner's.
+    void send(ConnectionId c, Bytes size, std::uint64_t message);
+    /// run() returns there at the latest.
+    void wake_at(SimTime at);
+
+    enum class Stop : std::uint8_t { kReport, kWoken, kIdle };
+    /// Runs until something is to be told, the time set by wake_at() has come, or nothing is left.
+    Stop run();
+    /// What was told, in the order in which it happened; empty after.
+    [[nodiscard]] std::vector<Report> take_reports() { return std::exchange(reports_, {}); }
+
+    void set_rate(LinkId link, Bandwidth rate);  // 0: down; what is on the wire is lost
+    [[nodiscard]] SimTime now() const { return wheel_.now(); }
+
+    [[nodiscard]] const PortCounts& counts(LinkId link) const { return counts_[link.index()]; }
+    /// Of the switches, in the order of their nodes.
+    [[nodiscard]] const std::vector<SharedBuffer>& memories() const { return memories_; }
+    [[nodiscard]] const Totals& totals() const { return totals_; }
+    /// Round trip of a full packet and its ACK over empty queues.
+    [[nodiscard]] SimDuration base_round_trip(ConnectionId c) const {
+        return ps(connections_[c].base_round_trip);
+    }
+    /// What a message of this size takes, its last ACK included, on links that nothing else uses.
+    [[nodiscard]] SimDuration alone(ConnectionId c, Bytes size) const;
+    [[nodiscard]] bool unfinished() const { return open_messages_ != 0; }
+
+  private:
+    struct Port {
+        std::int64_t free_at = 0;  // the wire takes the next packet
+        std::int64_t latency = 0;
+        std::uint64_t ps_per_byte = 0;  // in units of 2^-kRateBits ps
+        Queue queue[kClasses];
+        PacketId wire_head = kNone;
+        PacketId wire_tail = kNone;
+        std::uint32_t to = 0;             // node
+        std::uint32_t ring_head = kNone;  // connections with something to send
+        std::uint32_t ring_tail = kNone;
+        bool up = true;
+        bool paused = false;           // the payload class, by PFC
+        std::uint16_t number = 0;      // among the ports of its node
+        std::uint32_t memory = kNone;  // of the switch that it leaves
+        std::int64_t paused_at = 0;
+        Bandwidth rate;
+        std::uint64_t draws = 0;
+        std::uint64_t sent_bytes = 0;
+        EcnProfile marking;
+    };
+
+    /// Telemetry and selective acknowledgement: what few packets carry.
+    struct Extra {
+        std::array<HopTelemetry, 8> hops;
+        std::uint64_t arrived = 0;  // bit i: packet first + i has arrived
+        std::uint32_t first = 0;
+        std::uint32_t next = kNone;
+    };
+
+    // network.cpp: ports, wires, switches.
+    void make_ports();
+    void on_wire(std::uint32_t link);
+    void kick(std::uint32_t link);
+    void transmit(std::uint32_t link, PacketId id);
+    [[nodiscard]] std::uint32_t next_link(Packet& p, NodeId at);
+    void enqueue(std::uint32_t link, PacketId id);
+    void make_memories();
+    [[nodiscard]] BufferProfile memory_of(NodeId at) const;
+    [[nodiscard]] bool store(const Port& out, const Packet& p);
+    void release(const Port& out, const Packet& p);
+    void tell_pause(std::uint32_t in_link, bool pause);
+    void on_pause(std::uint32_t link, bool pause);
+    void lose(std::uint32_t link);
+    void drop(std::uint32_t link, PacketId id);
+    void mark(std::uint32_t link, Port& p, Packet& packet);
+    void stamp_hop(Port& p, Packet& packet);
+    [[nodiscard]] std::int64_t wire_time(const Port& p, std::uint32_t bytes) const {
+        return static_cast<std::int64_t>((bytes * p.ps_per_byte + kUp) >> kRateBits);
+    }
+
+    // sending.cpp
+    void set_marking(const Path& path, const PathFacts& facts);
+    void look_for_work(ConnectionId id);
+    [[nodiscard]] bool may_send(ConnectionId id);
+    [[nodiscard]] PacketId pull(std::uint32_t link);
+    [[nodiscard]] PacketId make_packet(ConnectionId id);
+    [[nodiscard]] std::int64_t timeout(const Connection& c) const;
+    [[nodiscard]] std::uint32_t bytes_of(const Connection& c, std::uint32_t seq) const;
+    [[nodiscard]] std::int64_t bytes_between(const Connection& c, std::uint32_t from,
+                                             std::uint32_t to) const;
+    [[nodiscard]] static bool known_arrived(const Connection& c, std::uint32_t seq) {
+        return seq < c.acked || c.arrived_there.test(seq, c.acked);
+    }
+    [[nodiscard]] std::uint32_t header() const {
+        return static_cast<std::uint32_t>(options_.header.count());
+    }
+    [[nodiscard]] std::uint32_t full_payload() const {
+        return static_cast<std::uint32_t>(options_.payload.count());
+    }
+    void on_ack(ConnectionId id, const Packet& p);
+    std::int64_t take_cumulative(Connection& c, std::uint32_t upto);
+    std::int64_t take_selective(Connection& c, const Extra& x);
+    void go_to(Connection& c, std::uint32_t seq);
+    void on_nack(ConnectionId id, const Packet& p);
+    void on_timer(ConnectionId id);
+    void resume(ConnectionId id);
+    void arm(ConnectionId id);
+    void finish_acked(Connection& c);
+
+    // receiving.cpp
+    void receive(PacketId id);
+    void receive_data(Packet& p);
+    void note(Packet& p);
+    bool finish_arrived(Connection& c);
+    void notify(const Packet& cause);
+    void answer(Packet& cause, Kind kind);
+    void go_back(const Packet& cause, Kind kind, std::uint32_t extra);
+    [[nodiscard]] std::uint32_t take_extra();
+    void give_extra(Packet& p);
+
+    static constexpr int kRateBits = 20;
+    static constexpr std::uint64_t kUp = (std::uint64_t{1} << kRateBits) - 1;
+
+    const Fabric* fabric_;
+    PacketOptions options_;
+    ChosenCongestion congestion_;
+    Router router_;
+    Forwarding forwarding_;
+    Wheel wheel_;
+    Pool pool_;
+    std::vector<Port> ports_;  // by link
+    std::vector<PortCounts> counts_;
+    std::vector<SharedBuffer> memories_;   // of switches
+    std::vector<std::uint8_t> is_switch_;  // by node
+    std::vector<std::uint32_t> routes_;    // links of all connections; kNone ends one
+    std::vector<Connection> connections_;
+    std::vector<Message> messages_;
+    std::uint32_t free_message_ = kNone;
+    std::vector<Extra> extras_;
+    std::uint32_t free_extra_ = kNone;
+    std::vector<Report> reports_;
+    std::uint64_t open_messages_ = 0;
+    std::uint32_t wires_ = 0;  // sources of events: wires, ports, the owner, connections
+    Totals totals_;
+};
+
+}  // namespace weft::packet

@@ -1,0 +1,57 @@
+#pragma once
+// PacketOptions: what hosts, NICs and switches do with packets, beyond what the Fabric says.
+#include <optional>
+#include <string>
+
+#include "base/units.hpp"
+#include "flow_control/link/ecn.hpp"
+#include "flow_control/link/shared_buffer.hpp"
+
+namespace weft::packet {
+
+/// What a receiver does with packets out of order (and a sender with loss).
+enum class Recovery : std::uint8_t {
+    kGoBackN,   // drops them and asks for the first that is missing: RoCE
+    kUnordered  // places them: selective repeat, UEC
+};
+
+/// Who chooses among equal paths.
+enum class Spread : std::uint8_t {
+    kPath,      // the route of the connection: a hash of its 5-tuple, or what its owner pinned
+    kEntropy,   // the sender, packet by packet: all entropies in turn, hashed at every switch
+    kShortest,  // the switches, packet by packet: the shortest queue
+};
+
+/// What a switch does when a packet does not fit.
+enum class Overflow : std::uint8_t {
+    kPause,  // it does not come to that: PFC stops who sends
+    kDrop,
+    kTrim,  // the header goes on, in the control class
+};
+
+struct PacketOptions {
+    Bytes payload{4096};  // of a full packet
+    Bytes header{64};     // on the wire besides
+    Bytes ack{64};
+    Bytes ack_every{0};        // payload between two ACKs; 0: one a packet
+    bool ack_first = true;     // ACKs go in the control class, before data
+    bool cut_through = false;  // else switches store and forward
+    Recovery recovery = Recovery::kGoBackN;
+    Spread spread = Spread::kPath;
+    std::uint32_t entropies = 64;
+    std::string congestion = "window";
+    bool mark_by_algorithm = true;  // ECN as the congestion control wants it, else `marking`
+    EcnProfile marking;
+    Overflow overflow = Overflow::kPause;
+    /// Of a switch, shared by its ports. Zero: 25.8 us of the rate of every port (165 MB for 51.2
+    /// Tbit/s, as Tomahawk 5 has it).
+    Bytes buffer;
+    Bytes queue;  // most of one egress queue, data alone; 0: what the buffer allows
+    /// Instead of all that: the profile of every switch; class 1 is data.
+    std::optional<BufferProfile> memory;
+    SimDuration notify_every = us(50);  // between two CNPs of a connection (DCQCN's N)
+    SimDuration least_timeout;          // 0: 67 ms where PFC keeps it lossless, else 100 us
+    std::uint64_t seed = 1;
+};
+
+}  // namespace weft::packet

@@ -1,0 +1,366 @@
+// The sending end of connections: what may go, in which order, and what acknowledgements change.
+#include <algorithm>
+
+#include "simulator/packet/network.hpp"
+
+namespace weft::packet {
+namespace {
+
+constexpr SimDuration kLosslessTimeout = us(67'109);  // 4.096 us x 2^14, the usual RoCE setting
+constexpr SimDuration kLossyTimeout = us(100);        // UEC's least (facts C2)
+constexpr std::uint8_t kMostBackoff = 6;
+
+}  // namespace
+
+ConnectionId Network::connect(const Path& path) {
+    WEFT_CHECK(!path.there.empty() && !path.back.empty(), "a path without links");
+    const auto id = static_cast<ConnectionId>(connections_.size());
+    Connection& c = connections_.emplace_back();
+    wheel_.grow(2 * std::size_t{wires_} + 2 + id);
+    const auto store = [this](const std::vector<LinkId>& links) {
+        const auto at = static_cast<std::uint32_t>(routes_.size());
+        for (const LinkId l : links) routes_.push_back(l.value());
+        routes_.push_back(kNone);
+        return at;
+    };
+    c.port = path.there.front().value();
+    c.first_there = store(path.there);
+    c.there = c.first_there + 1;
+    c.back = store(path.back);
+    if (options_.spread != Spread::kPath && path.there.size() > 2) {
+        c.row = forwarding_.row(path.there.back());
+        c.there = path.there.back().value();
+    }
+    const auto full = static_cast<std::uint32_t>((options_.payload + options_.header).count());
+    std::int64_t trip = 0;
+    for (const LinkId l : path.there)
+        trip += wire_time(ports_[l.index()], full) + ports_[l.index()].latency;
+    for (const LinkId l : path.back)
+        trip += wire_time(ports_[l.index()], static_cast<std::uint32_t>(options_.ack.count())) +
+                ports_[l.index()].latency;
+    c.base_round_trip = trip;
+    const PathFacts facts{.line_rate = ports_[c.port].rate,
+                          .base_rtt = ps(trip),
+                          .packet = Bytes{full},
+                          .hops = static_cast<std::uint32_t>(path.there.size())};
+    c.cc = congestion_.make(facts);
+    set_marking(path, facts);
+    arm(id);
+    return id;
+}
+
+SimDuration Network::alone(ConnectionId id, Bytes size) const {
+    const Connection& c = connections_[id];
+    const std::int64_t packets = (size.count() + full_payload() - 1) / full_payload();
+    const auto last =
+        header() + static_cast<std::uint32_t>(size.count() - (packets - 1) * full_payload());
+    // Full packets leave link l at (sum of the times so far) + (packets - 2) x (the longest).
+    std::int64_t sum = 0, longest = 0, at = 0, latencies = 0;
+    for (std::uint32_t r = c.first_there; routes_[r] != kNone; ++r) {
+        const Port& p = ports_[routes_[r]];
+        const std::int64_t full = wire_time(p, header() + full_payload());
+        sum += full;
+        longest = std::max(longest, full);
+        if (packets > 1) at = std::max(at, sum + (packets - 2) * longest);
+        at += wire_time(p, last);
+        latencies += p.latency;
+    }
+    for (std::uint32_t r = c.back; routes_[r] != kNone; ++r)
+        at += wire_time(ports_[routes_[r]], static_cast<std::uint32_t>(options_.ack.count())) +
+              ports_[routes_[r]].latency;
+    return ps(at + latencies);
+}
+
+/// Ports mark as the congestion control wants it, from the first connection that uses them on.
+void Network::set_marking(const Path& path, const PathFacts& facts) {
+    const auto wanted = congestion_.row->make.needs.marking;
+    for (const LinkId l : path.there) {
+        Port& p = ports_[l.index()];
+        if (p.marking.on || p.memory == kNone) continue;
+        if (!options_.mark_by_algorithm) {
+            p.marking = options_.marking;
+        } else if (wanted != nullptr) {
+            p.marking = wanted(p.rate, facts);
+        }
+    }
+}
+
+void Network::send(ConnectionId id, Bytes size, std::uint64_t name) {
+    WEFT_CHECK(size > Bytes{0}, "a message of {} bytes", size.count());
+    const std::int64_t full = options_.payload.count();
+    const std::int64_t packets = (size.count() + full - 1) / full;
+    std::uint32_t m = free_message_;
+    if (m == kNone) {
+        m = static_cast<std::uint32_t>(messages_.size());
+        messages_.emplace_back();
+    } else {
+        free_message_ = messages_[m].next;
+    }
+    Connection& c = connections_[id];
+    WEFT_CHECK(c.posted + packets < kNone, "{} packets on one connection", c.posted + packets);
+    c.posted += static_cast<std::uint32_t>(packets);
+    messages_[m] = {.end = c.posted,
+                    .last = static_cast<std::uint32_t>(size.count() - (packets - 1) * full),
+                    .next = kNone,
+                    .name = name};
+    if (c.newest != kNone && c.oldest != kNone) messages_[c.newest].next = m;
+    if (c.oldest == kNone) c.oldest = m;
+    if (c.current == kNone) c.current = m;
+    if (c.receiving == kNone) c.receiving = m;
+    c.newest = m;
+    ++open_messages_;
+    if (c.sending == Sending::kNothing) look_for_work(id);
+}
+
+/// Puts the connection where it belongs; if it may send, into the ring of its port.
+void Network::look_for_work(ConnectionId id) {
+    if (!may_send(id)) return arm(id);
+    Connection& c = connections_[id];
+    Port& p = ports_[c.port];
+    c.sending = Sending::kReady;
+    c.ring = kNone;
+    if (p.ring_head == kNone) {
+        p.ring_head = id;
+    } else {
+        connections_[p.ring_tail].ring = id;
+    }
+    p.ring_tail = id;
+    kick(c.port);
+}
+
+bool Network::may_send(ConnectionId id) {
+    Connection& c = connections_[id];
+    while (!c.again.empty() && known_arrived(c, c.again.back())) c.again.pop_back();
+    if (c.again.empty() && c.next == c.posted) {
+        c.sending = Sending::kNothing;
+        return false;
+    }
+    const std::int64_t bytes = bytes_of(c, c.again.empty() ? c.next : c.again.back());
+    if (c.in_flight > 0 && c.in_flight + bytes > c.cc->window().count()) {
+        c.sending = Sending::kWindow;
+        return false;
+    }
+    if (c.next_at > now().ps()) {
+        c.sending = Sending::kPaced;
+        return false;
+    }
+    return true;
+}
+
+/// The next packet of the connection whose turn it is at a NIC's port.
+PacketId Network::pull(std::uint32_t link) {
+    Port& p = ports_[link];
+    while (p.ring_head != kNone) {
+        const ConnectionId id = p.ring_head;
+        p.ring_head = connections_[id].ring;
+        if (!may_send(id)) {
+            arm(id);
+            continue;
+        }
+        const PacketId packet = make_packet(id);
+        Connection& c = connections_[id];
+        if (may_send(id)) {
+            c.sending = Sending::kReady;
+            c.ring = kNone;
+            if (p.ring_head == kNone) {
+                p.ring_head = id;
+            } else {
+                connections_[p.ring_tail].ring = id;
+            }
+            p.ring_tail = id;
+        }
+        arm(id);
+        return packet;
+    }
+    return kNone;
+}
+
+PacketId Network::make_packet(ConnectionId id) {
+    const PacketId packet = pool_.take();
+    Connection& c = connections_[id];
+    Packet& p = pool_[packet];
+    if (c.again.empty()) {
+        p.seq = c.next++;
+        const Message& m = messages_[c.current];
+        p.last = c.next == m.end;
+        p.bytes = header() + (p.last ? m.last : full_payload());
+        if (p.last) c.current = m.next;
+    } else {
+        p.seq = c.again.back();
+        c.again.pop_back();
+        p.bytes = bytes_of(c, p.seq);
+        p.last = true;  // answered at once
+    }
+    p.again = p.seq < c.highest;
+    c.highest = std::max(c.highest, p.seq + 1);
+    if (p.again) ++totals_.repeated;
+    ++totals_.sent;
+    p.flow = id;
+    p.route = c.there;
+    p.row = c.row;
+    p.entropy = static_cast<std::uint16_t>(c.entropy++ % options_.entropies);
+    p.stamp = now().ps();
+    if (congestion_.row->make.needs.telemetry) p.extra = take_extra();
+    c.in_flight += p.bytes;
+    c.sent_bytes += p.bytes;
+    c.cc->sent(now(), Bytes{p.bytes});
+    const std::int64_t rate = c.cc->rate().bits_per_second();
+    if (rate < ports_[c.port].rate.bits_per_second())
+        c.next_at = std::max(c.next_at, now().ps()) +
+                    static_cast<std::int64_t>(p.bytes) * 8'000'000'000'000 / rate;
+    if (c.give_up_at == INT64_MAX) c.give_up_at = now().ps() + timeout(c);
+    return packet;
+}
+
+std::int64_t Network::timeout(const Connection& c) const {
+    SimDuration least = options_.least_timeout;
+    if (least == SimDuration{})
+        least = options_.overflow == Overflow::kPause ? kLosslessTimeout : kLossyTimeout;
+    return std::max(least.ps(), 4 * c.base_round_trip) << c.backoff;
+}
+
+std::uint32_t Network::bytes_of(const Connection& c, std::uint32_t seq) const {
+    for (std::uint32_t m = c.oldest; m != kNone; m = messages_[m].next)
+        if (seq < messages_[m].end)
+            return header() + (seq + 1 == messages_[m].end ? messages_[m].last : full_payload());
+    WEFT_CHECK(false, "packet {} of {} posted", seq, c.posted);
+    return 0;
+}
+
+/// On the wire, of the packets [from, to), none before the oldest message.
+std::int64_t Network::bytes_between(const Connection& c, std::uint32_t from,
+                                    std::uint32_t to) const {
+    std::int64_t sum = std::int64_t{to - from} * (header() + full_payload());
+    for (std::uint32_t m = c.oldest; m != kNone && messages_[m].end <= to; m = messages_[m].next)
+        if (messages_[m].end > from) sum -= full_payload() - messages_[m].last;
+    return sum;
+}
+
+void Network::on_ack(ConnectionId id, const Packet& p) {
+    Connection& c = connections_[id];
+    std::int64_t newly = take_cumulative(c, p.seq);
+    if (p.extra != kNone) newly += take_selective(c, extras_[p.extra]);
+    c.acked_bytes += static_cast<std::uint64_t>(newly);
+    c.in_flight = std::max<std::int64_t>(0, c.in_flight - newly);
+    const Extra* x = p.extra == kNone ? nullptr : &extras_[p.extra];
+    c.cc->on_ack({.now = now(),
+                  .rtt = ps(now().ps() - p.stamp),
+                  .acked = Bytes{newly},
+                  .marked = Bytes{std::min<std::int64_t>(p.marked, newly)},
+                  .in_flight = Bytes{c.in_flight},
+                  .acked_to = c.acked_bytes,
+                  .sent_to = c.sent_bytes,
+                  .hops = x == nullptr ? std::span<const HopTelemetry>{}
+                                       : std::span{x->hops}.first(p.hops)});
+    if (newly > 0) c.backoff = 0;
+    c.give_up_at = c.acked == c.next ? INT64_MAX : now().ps() + timeout(c);
+    finish_acked(c);
+    resume(id);
+}
+
+/// After something that may let a waiting connection go.
+void Network::resume(ConnectionId id) {
+    if (connections_[id].sending == Sending::kReady) return arm(id);
+    look_for_work(id);
+}
+
+std::int64_t Network::take_cumulative(Connection& c, std::uint32_t upto) {
+    if (upto <= c.acked) return 0;
+    std::int64_t newly = 0;
+    if (options_.recovery == Recovery::kGoBackN) {
+        newly = bytes_between(c, c.acked, upto);
+    } else {
+        for (std::uint32_t s = c.acked; s != upto; ++s) {
+            if (c.arrived_there.test(s, c.acked)) {
+                c.arrived_there.clear(s);
+            } else {
+                newly += bytes_of(c, s);
+            }
+        }
+    }
+    c.acked = upto;
+    if (c.next < upto) go_to(c, upto);
+    return newly;
+}
+
+std::int64_t Network::take_selective(Connection& c, const Extra& x) {
+    std::int64_t newly = 0;
+    for (std::uint64_t bits = x.arrived, s = x.first; bits != 0; bits >>= 1, ++s) {
+        const auto seq = static_cast<std::uint32_t>(s);
+        if ((bits & 1) == 0 || known_arrived(c, seq)) continue;
+        c.arrived_there.set(seq, c.acked);
+        newly += bytes_of(c, seq);
+    }
+    return newly;
+}
+
+/// The next new packet is `seq`.
+void Network::go_to(Connection& c, std::uint32_t seq) {
+    c.next = seq;
+    c.current = c.oldest;
+    while (c.current != kNone && messages_[c.current].end <= seq)
+        c.current = messages_[c.current].next;
+}
+
+void Network::on_nack(ConnectionId id, const Packet& p) {
+    Connection& c = connections_[id];
+    const std::int64_t newly = take_cumulative(c, p.seq);
+    c.acked_bytes += static_cast<std::uint64_t>(newly);
+    c.in_flight = std::max<std::int64_t>(0, c.in_flight - newly);
+    std::int64_t lost = 0;
+    if (options_.recovery == Recovery::kGoBackN) {
+        if (c.next > c.acked) lost = bytes_between(c, c.acked, c.next);
+        go_to(c, c.acked);
+        c.in_flight = 0;
+    } else if (!known_arrived(c, p.echo)) {
+        lost = bytes_of(c, p.echo);
+        c.again.push_back(p.echo);
+        c.in_flight = std::max<std::int64_t>(0, c.in_flight - lost);
+    }
+    if (lost > 0) c.cc->on_nack(now(), Bytes{lost});
+    finish_acked(c);
+    resume(id);
+}
+
+void Network::on_timer(ConnectionId id) {
+    Connection& c = connections_[id];
+    while (c.cc->timer() <= now()) c.cc->on_timer(now());
+    if (c.give_up_at <= now().ps()) {
+        ++totals_.timeouts;
+        c.again.clear();
+        if (options_.recovery == Recovery::kGoBackN) {
+            go_to(c, c.acked);
+        } else {
+            for (std::uint32_t s = c.next; s-- != c.acked;)
+                if (!c.arrived_there.test(s, c.acked)) c.again.push_back(s);
+        }
+        c.in_flight = 0;
+        c.backoff = std::min<std::uint8_t>(kMostBackoff, c.backoff + 1);
+        c.give_up_at = now().ps() + timeout(c);
+        c.cc->on_timeout(now());
+    }
+    resume(id);
+}
+
+/// One timer for all that a connection may wait for.
+void Network::arm(ConnectionId id) {
+    const Connection& c = connections_[id];
+    // Nothing is owed: timers of the congestion control catch up when there is.
+    if (c.acked == c.posted) return wheel_.cancel(2 * wires_ + 1 + id);
+    std::int64_t at = std::min(c.give_up_at, c.cc->timer().ps());
+    if (c.sending == Sending::kPaced) at = std::min(at, c.next_at);
+    if (at != INT64_MAX) wheel_.at_latest(2 * wires_ + 1 + id, SimTime{std::max(at, now().ps())});
+}
+
+void Network::finish_acked(Connection& c) {
+    while (c.oldest != kNone && messages_[c.oldest].end <= c.acked) {
+        const std::uint32_t m = c.oldest;
+        c.oldest = messages_[m].next;
+        reports_.push_back({messages_[m].name, true});
+        messages_[m].next = free_message_;
+        free_message_ = m;
+        --open_messages_;
+    }
+}
+
+}  // namespace weft::packet
