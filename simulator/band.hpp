@@ -22,10 +22,10 @@ namespace weft {
 using TimesUnder = std::function<std::vector<SimDuration>(const MachineProfile&)>;
 
 /// A band around each of `middle`, the times under `m` itself, of which figures decide `decided`.
-[[nodiscard]] std::vector<Band> bands_by_figures(const MachineProfile& m,
-                                                 const std::vector<SimDuration>& middle,
-                                                 const std::vector<SimDuration>& decided,
-                                                 const TimesUnder& times);
+[[nodiscard]] std::vector<Band> bands_by_figures(
+    const MachineProfile& m, const std::vector<SimDuration>& middle,
+    const std::vector<SimDuration>& decided, const TimesUnder& times,
+    EndpointModel endpoint = EndpointModel::kCalibrated);
 /// The band of the step time of a scenario's result; communication that is not hidden is decided.
 [[nodiscard]] Band band_by_figures(const Scenario& s, const Result& r,
                                    const ProgressSink& progress = {});

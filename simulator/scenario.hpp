@@ -20,7 +20,11 @@
 namespace weft {
 
 enum class NetworkModel : std::uint8_t { kAnalytic, kFlow };
-enum class EndpointModel : std::uint8_t { kIdeal, kCalibrated };
+enum class EndpointModel : std::uint8_t { kIdeal, kCalibrated, kDetailed };
+[[nodiscard]] constexpr const char* name_of(EndpointModel m) {
+    constexpr const char* kNames[] = {"ideal", "calibrated", "detailed"};
+    return kNames[static_cast<std::size_t>(m)];
+}
 
 /// How collectives are really carried (facts A1, A2b). `weft`: QPs pinned to disjoint paths,
 /// messages go to the path with the least outstanding bytes. `nccl-static`: a fixed number of QPs
@@ -76,7 +80,7 @@ struct Scenario {
     Library library;
     NetworkModel network = NetworkModel::kFlow;
     EndpointModel endpoint = EndpointModel::kCalibrated;
-    MachineProfile machine = nccl_tuning_profile();  // the figures of `calibrated`
+    MachineProfile machine = nccl_tuning_profile();  // the figures of both
     std::vector<Failure> failures;
     HashSeeds hash_seeds = HashSeeds::kSame;  // which switches hash alike (polarisation)
     Overlap overlap;                          // how communication slows compute

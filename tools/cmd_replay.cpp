@@ -11,6 +11,7 @@
 #include "simulator/scenario.hpp"
 #include "simulator/trust/trust.hpp"
 #include "tools/commands.hpp"
+#include "tools/endpoint_flag.hpp"
 #include "tools/flags.hpp"
 #include "tools/progress.hpp"
 #include "tools/report/report.hpp"
@@ -75,9 +76,7 @@ Scenario scenario_of(const Options& o, const Fabric& fabric, const Workload& wor
     s.network =
         pick<NetworkModel>("--network", o.network,
                            {{"flow", NetworkModel::kFlow}, {"analytic", NetworkModel::kAnalytic}});
-    s.endpoint = pick<EndpointModel>(
-        "--endpoint", o.endpoint,
-        {{"calibrated", EndpointModel::kCalibrated}, {"ideal", EndpointModel::kIdeal}});
+    s.endpoint = pick_endpoint(o.endpoint);
     s.machine = parse_flag("--machine", o.machine, find_profile);
     s.seed = o.seed;
     apply(o.variation, s);
@@ -220,9 +219,9 @@ void add_replay(CLI::App& app, std::function<int()>& run) {
     sub->add_option("--qps", o->qps, "QPs per connection (0: the library's own default)")
         ->check(in_range(0, 1024));
     sub->add_option("--network", o->network, "flow or analytic")->capture_default_str();
-    sub->add_option("--endpoint", o->endpoint, "calibrated or ideal")->capture_default_str();
+    sub->add_option("--endpoint", o->endpoint, kEndpoints)->capture_default_str();
     sub->add_option("--machine", o->machine,
-                    "figures of `calibrated`: nccl-tuning (published, nothing fitted), a100, h100 "
+                    "figures of the endpoint: nccl-tuning (published, nothing fitted), a100, h100 "
                     "or a machine they stand for, or a YAML file of `weft calibrate`")
         ->capture_default_str();
     sub->add_flag("--no-symmetry", o->no_symmetry, "simulate every rank by itself: same answer");

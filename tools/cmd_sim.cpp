@@ -8,6 +8,7 @@
 #include "simulator/execute/nccl_choice.hpp"
 #include "simulator/scenario.hpp"
 #include "tools/commands.hpp"
+#include "tools/endpoint_flag.hpp"
 #include "tools/flags.hpp"
 #include "tools/progress.hpp"
 #include "tools/report/report.hpp"
@@ -24,6 +25,7 @@ constexpr const char* kHelp =
   weft sim allreduce --size 1GiB --gpus 512 --fabric hpn7
   weft sim allreduce --size 1GiB --gpus 15360 --fabric hpn7 --algorithm hierarchical
   weft sim alltoall --size 64MiB --gpus 4096 --endpoint ideal
+  weft sim allreduce --size 1MiB --gpus 64 --endpoint detailed   what each mechanism costs
   weft sim allreduce --size 1GiB --gpus 64 --fabric hosts:hosts=8 --machine h100
   weft sim allreduce --size 4GB --gpus 64 --segments 2 --library nccl-static --qps 4
   weft sim allreduce --size 1GiB --gpus 64 --fail 'host[0].nic[0]:0 > tor[0]@2ms'
@@ -87,6 +89,18 @@ std::string rate_text(const Scenario& s, LinkKind kind, Bandwidth nominal) {
     return fmt::format("{} (of which {} used)", to_string(nominal), to_string(used));
 }
 
+/// Where the time goes, mechanism by mechanism.
+std::string parts_text(const CollectiveSummary& c) {
+    SimDuration all;
+    for (const TimePart& p : c.parts) all += p.time;
+    std::string text;
+    for (const TimePart& p : c.parts)
+        text +=
+            fmt::format("    {:<17} {:>11} {:>6.1f} %\n", p.name, to_string(p.time),
+                        100.0 * static_cast<double>(p.time.ps()) / static_cast<double>(all.ps()));
+    return text;
+}
+
 std::string rates(const Scenario& s) {
     const Fabric& fabric = *s.fabric;
     const Gpu& gpu = fabric.gpus().front();
@@ -112,6 +126,7 @@ void print_text(const Scenario& s, const Result& r) {
         fmt::print("  time {}   algbw {:.2f} GB/s   busbw {:.2f} GB/s   algorithm {}\n",
                    with_bands(c.mean_time, r.bands), c.algbw_gbytes_per_s, c.busbw_gbytes_per_s,
                    c.algorithm);
+    for (const CollectiveSummary& c : r.collectives) fmt::print("{}", parts_text(c));
     if (!r.seeds.empty()) fmt::print("{}\n", seeds_text(r));
     if (r.collectives.empty()) fmt::print("  time 0: one rank has nothing to send\n");
     if (!r.bands.empty()) fmt::print("  {}", bands_text(r));
@@ -199,9 +214,7 @@ int run_sim(const Options& o) {
     s.network =
         pick<NetworkModel>("--network", o.network,
                            {{"flow", NetworkModel::kFlow}, {"analytic", NetworkModel::kAnalytic}});
-    s.endpoint = pick<EndpointModel>(
-        "--endpoint", o.endpoint,
-        {{"calibrated", EndpointModel::kCalibrated}, {"ideal", EndpointModel::kIdeal}});
+    s.endpoint = pick_endpoint(o.endpoint);
     s.machine = parse_flag("--machine", o.machine, find_profile);
     const SimDuration convergence = parse_flag("--convergence", o.convergence, parse_duration);
     for (const std::string& f : o.fail) s.failures.push_back(parse_failure(fabric, f, convergence));
@@ -240,9 +253,9 @@ void add_sim(CLI::App& app, std::function<int()>& run) {
     sub->add_option("--channels", o->channels, "channels (0: the algorithm's own default)")
         ->check(in_range(0, 1024));
     sub->add_option("--network", o->network, "flow or analytic")->capture_default_str();
-    sub->add_option("--endpoint", o->endpoint, "calibrated or ideal")->capture_default_str();
+    sub->add_option("--endpoint", o->endpoint, kEndpoints)->capture_default_str();
     sub->add_option("--machine", o->machine,
-                    "figures of `calibrated`: nccl-tuning (published, nothing fitted), a100, h100 "
+                    "figures of the endpoint: nccl-tuning (published, nothing fitted), a100, h100 "
                     "or a machine they stand for, or a YAML file of `weft calibrate`")
         ->capture_default_str();
     sub->add_option("--segments", o->segments, "split the ranks evenly over so many segments")

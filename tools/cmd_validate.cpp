@@ -6,6 +6,7 @@
 #include "simulator/calibrate/validate.hpp"
 #include "tools/accuracy/accuracy.hpp"
 #include "tools/commands.hpp"
+#include "tools/endpoint_flag.hpp"
 #include "tools/flags.hpp"
 #include "tools/report/report.hpp"
 
@@ -16,6 +17,7 @@ constexpr const char* kHelp = R"(Hold Weft against everything published.
 
   weft validate                        every curve; the null models beside it
   weft validate --rows azure-h200-8    one curve, row by row
+  weft validate --endpoint detailed    the same by mechanisms, which nothing was fitted to
   weft validate --report docs          docs/accuracy.md, with plots in docs/accuracy/
 
 Figures of machines are fitted to curves marked `fit` alone; the `test` part is other generations of
@@ -25,6 +27,7 @@ struct Options {
     std::vector<std::string> rows;
     std::vector<std::string> machines;
     std::string report;
+    std::string endpoint = "calibrated";
     bool no_bands = false;
     bool all_rows = false;
 };
@@ -138,7 +141,7 @@ int run_validate(const Options& o) {
     const WantsBands bands = [&](const MeasuredCase& c) {
         return !o.no_bands && (!o.report.empty() || is_named(o, c));
     };
-    const Validation v = validate_measurements(all, profiles, bands);
+    const Validation v = validate_measurements(all, profiles, bands, pick_endpoint(o.endpoint));
     if (!o.report.empty()) return write_report(o, v);
     fmt::print("{:<24} {:<9} {:>4}{:>12}{:>12}{:>12}{:>12}   worst of weft\n", "curve", "part",
                "rows", "weft", "line", "alpha-beta", "nccl");
@@ -160,8 +163,11 @@ void add_validate(CLI::App& app, std::function<int()>& run) {
     CLI::App* sub = app.add_subcommand("validate", kHelp);
     sub->add_option("--rows", o->rows, "these curves alone, row by row");
     sub->add_flag("--all-rows", o->all_rows, "every row of every curve");
+    CLI::Option* endpoint =
+        sub->add_option("--endpoint", o->endpoint, kEndpoints)->capture_default_str();
     sub->add_option("--report", o->report,
-                    "folder for accuracy.md and its plots: every case, with bands");
+                    "folder for accuracy.md and its plots: every case, with bands")
+        ->excludes(endpoint);
     sub->add_flag("--no-bands", o->no_bands, "no ranges: twenty times as fast");
     sub->add_option("--machine", o->machines, "a profile to use in place of the shipped one");
     sub->callback([o, &run] { run = [o] { return run_validate(*o); }; });

@@ -20,19 +20,22 @@ double rounded(double value) {
 }
 
 Json to_json(const CollectiveSummary& c) {
-    return {{"family", c.family},
-            {"kind", c.kind},
-            {"algorithm", c.algorithm},
-            {"group_size", c.group_size},
-            {"size_bytes", c.size.count()},
-            {"count", c.count},
-            {"mean_time_ps", c.mean_time.ps()},
-            {"min_time_ps", c.min_time.ps()},
-            {"max_time_ps", c.max_time.ps()},
-            {"mean_waiting_ps", c.mean_waiting.ps()},
-            {"max_waiting_ps", c.max_waiting.ps()},
-            {"algbw_gbytes_per_s", rounded(c.algbw_gbytes_per_s)},
-            {"busbw_gbytes_per_s", rounded(c.busbw_gbytes_per_s)}};
+    Json j{{"family", c.family},
+           {"kind", c.kind},
+           {"algorithm", c.algorithm},
+           {"group_size", c.group_size},
+           {"size_bytes", c.size.count()},
+           {"count", c.count},
+           {"mean_time_ps", c.mean_time.ps()},
+           {"min_time_ps", c.min_time.ps()},
+           {"max_time_ps", c.max_time.ps()},
+           {"mean_waiting_ps", c.mean_waiting.ps()},
+           {"max_waiting_ps", c.max_waiting.ps()},
+           {"algbw_gbytes_per_s", rounded(c.algbw_gbytes_per_s)},
+           {"busbw_gbytes_per_s", rounded(c.busbw_gbytes_per_s)}};
+    for (const TimePart& p : c.parts)
+        j["parts"].push_back({{"name", p.name}, {"time_ps", p.time.ps()}});
+    return j;
 }
 
 Json to_json(const FamilyTime& f) {

@@ -14,6 +14,12 @@
 namespace weft {
 
 /// All collectives (or p2p messages) of one kind, family and size.
+/// What one mechanism of the endpoints has of a time.
+struct TimePart {
+    std::string name;  // "launch", "proxy thread"
+    SimDuration time;
+};
+
 struct CollectiveSummary {
     std::string family;  // "TP"
     std::string kind;    // "allreduce", "sendrecv"
@@ -28,6 +34,8 @@ struct CollectiveSummary {
     SimDuration max_waiting;
     double algbw_gbytes_per_s = 0;  // size / mean_time
     double busbw_gbytes_per_s = 0;
+    /// Of the first group alone on the fabric; they add up. Empty where none are told apart.
+    std::vector<TimePart> parts;
 };
 
 /// Communication of one family on the slowest rank. total = waiting + transferring, to the ps.

@@ -113,7 +113,7 @@ Library library_of(const MeasuredSetup& setup) {
     return l;
 }
 
-CaseModel::CaseModel(const MeasuredCase& measured)
+CaseModel::CaseModel(const MeasuredCase& measured, EndpointModel endpoint)
     : measured_(&measured),
       fabric_(std::make_unique<Fabric>(fabric_of(measured))),
       workload_(std::make_unique<Workload>(workload_of(measured))) {
@@ -121,6 +121,7 @@ CaseModel::CaseModel(const MeasuredCase& measured)
     scenario_.workload = workload_.get();
     scenario_.placement = placement_of(*fabric_, measured);
     scenario_.library = library_of(measured);
+    scenario_.endpoint = endpoint;
 }
 
 std::vector<SimDuration> CaseModel::times(const MachineProfile& machine) const {

@@ -17,7 +17,8 @@ namespace weft {
 class CaseModel {
   public:
     /// ConfigError when the case names a host, library or algorithm that Weft does not have.
-    explicit CaseModel(const MeasuredCase& measured);
+    explicit CaseModel(const MeasuredCase& measured,
+                       EndpointModel endpoint = EndpointModel::kCalibrated);
 
     [[nodiscard]] const MeasuredCase& measured() const { return *measured_; }
     /// By point of the case.

@@ -97,9 +97,9 @@ struct NullModels {
 };
 
 void add_bands(ValidatedCase& v, const CaseModel& model, const MachineProfile& profile,
-               const std::vector<SimDuration>& times) {
+               const std::vector<SimDuration>& times, EndpointModel endpoint) {
     const TimesUnder under = [&](const MachineProfile& m) { return model.times(m); };
-    const std::vector<Band> bands = bands_by_figures(profile, times, times, under);
+    const std::vector<Band> bands = bands_by_figures(profile, times, times, under, endpoint);
     for (std::size_t i = 0; i < bands.size(); ++i) {
         v.points[i].low = bands[i].low;
         v.points[i].high = bands[i].high;
@@ -107,7 +107,7 @@ void add_bands(ValidatedCase& v, const CaseModel& model, const MachineProfile& p
 }
 
 ValidatedCase validate_case(const MeasuredCase& c, const std::vector<MachineProfile>& profiles,
-                            const NullModels& nulls, bool bands) {
+                            const NullModels& nulls, bool bands, EndpointModel endpoint) {
     ValidatedCase v;
     v.measured = &c;
     v.machine = c.machine;
@@ -117,7 +117,7 @@ ValidatedCase validate_case(const MeasuredCase& c, const std::vector<MachineProf
         return v;
     }
     try {
-        const CaseModel model(c);
+        const CaseModel model(c, endpoint);
         const std::vector<SimDuration> times = model.times(*profile);
         const std::vector<std::string> how = model.carried();
         const std::vector<std::optional<SimDuration>> nccl = model.predicted_by_nccl();
@@ -134,17 +134,18 @@ ValidatedCase validate_case(const MeasuredCase& c, const std::vector<MachineProf
             one.carried = how[i];
             v.points.push_back(std::move(one));
         }
-        if (!c.points.empty())
+        if (!c.points.empty() && endpoint == EndpointModel::kCalibrated)
             v.beyond = beyond_fit(*profile, {{c.collective, c.hosts, c.points.front().size},
                                              {c.collective, c.hosts, c.points.back().size}});
-        if (bands) add_bands(v, model, *profile, times);
+        if (bands) add_bands(v, model, *profile, times, endpoint);
     } catch (const ConfigError& e) {
         v.problem = e.what();
     }
     return v;
 }
 
-SimDuration time_of(const Choice& choice, Bytes size, const std::vector<MachineProfile>& profiles) {
+SimDuration time_of(const Choice& choice, Bytes size, const std::vector<MachineProfile>& profiles,
+                    EndpointModel endpoint) {
     MeasuredCase c;
     static_cast<MeasuredSetup&>(c) = choice;
     c.id = choice.what;
@@ -157,11 +158,11 @@ SimDuration time_of(const Choice& choice, Bytes size, const std::vector<MachineP
                            .found = printable(c.machine),
                            .expected = "a machine with a profile",
                            .example = {}});
-    return CaseModel(c).times(*profile).front();
+    return CaseModel(c, endpoint).times(*profile).front();
 }
 
-ValidatedDecision validate_decision(const Decision& d,
-                                    const std::vector<MachineProfile>& profiles) {
+ValidatedDecision validate_decision(const Decision& d, const std::vector<MachineProfile>& profiles,
+                                    EndpointModel endpoint) {
     ValidatedDecision v;
     v.decision = &d;
     if (d.step) {
@@ -174,8 +175,8 @@ ValidatedDecision validate_decision(const Decision& d,
     }
     const Bytes size = d.size.count() > 0 ? d.size : Bytes{std::int64_t{1} << 30};
     try {
-        v.a = time_of(d.a, size, profiles);
-        v.b = time_of(d.b, size, profiles);
+        v.a = time_of(d.a, size, profiles, endpoint);
+        v.b = time_of(d.b, size, profiles, endpoint);
     } catch (const ConfigError& e) {
         v.problem = e.what();
         return v;
@@ -191,12 +192,13 @@ ValidatedDecision validate_decision(const Decision& d,
 
 Validation validate_measurements(const Measurements& all,
                                  const std::vector<MachineProfile>& profiles,
-                                 const WantsBands& bands) {
+                                 const WantsBands& bands, EndpointModel endpoint) {
     const NullModels nulls(all, profiles);
     Validation v;
     for (const MeasuredCase& c : all.cases)
-        v.cases.push_back(validate_case(c, profiles, nulls, bands && bands(c)));
-    for (const Decision& d : all.decisions) v.decisions.push_back(validate_decision(d, profiles));
+        v.cases.push_back(validate_case(c, profiles, nulls, bands && bands(c), endpoint));
+    for (const Decision& d : all.decisions)
+        v.decisions.push_back(validate_decision(d, profiles, endpoint));
     return v;
 }
 

@@ -64,9 +64,11 @@ using WantsBands = std::function<bool(const MeasuredCase&)>;
 /// must outlive it.
 [[nodiscard]] Validation validate_measurements(const Measurements& all,
                                                const std::vector<MachineProfile>& profiles,
-                                               const WantsBands& bands = {});
+                                               const WantsBands& bands = {},
+                                               EndpointModel endpoint = EndpointModel::kCalibrated);
 Validation validate_measurements(Measurements&& all, const std::vector<MachineProfile>& profiles,
-                                 const WantsBands& bands = {}) = delete;
+                                 const WantsBands& bands = {},
+                                 EndpointModel endpoint = EndpointModel::kCalibrated) = delete;
 
 enum class Model : std::uint8_t { kWeft, kLine, kSteps, kNccl };
 [[nodiscard]] const char* name_of(Model m);

@@ -89,3 +89,18 @@ TEST_CASE("a row of a published curve that is off by 20 % is named", "[slow]") {
         CHECK(std::find(named.begin(), named.end(), row) != named.end());
     }
 }
+
+TEST_CASE("endpoint detailed is judged by the same rows, and fitted to none", "[unit]") {
+    const Measurements all = builtin_measurements();
+    Measurements one;
+    one.cases.push_back(published(all, "azure-h200-8"));
+    const Validation v =
+        validate_measurements(one, builtin_profiles(), {}, EndpointModel::kDetailed);
+    CHECK(v.cases[0].problem.empty());
+    CHECK(v.cases[0].beyond.empty());
+    MachineProfile moved = *profile_for(builtin_profiles(), "h200");
+    for (Estimate& e : moved.costs) e.value = e.high;
+    const Validation same = validate_measurements(one, {moved}, {}, EndpointModel::kDetailed);
+    for (std::size_t i = 0; i < v.cases[0].points.size(); ++i)
+        CHECK(same.cases[0].points[i].simulated == v.cases[0].points[i].simulated);
+}

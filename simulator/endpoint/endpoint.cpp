@@ -4,6 +4,8 @@
 #include <array>
 #include <fmt/format.h>
 
+#include "simulator/endpoint/detailed.hpp"
+
 namespace weft {
 namespace {
 
@@ -140,6 +142,8 @@ EndpointPrice endpoint_price(const Scenario& s, const flow::Traffic& traffic, By
                              std::size_t lane_epoch, std::optional<WireProtocol> forced) {
     if (s.endpoint == EndpointModel::kIdeal)
         return price_of(kIdeal, kIdeal.overhead_per_mille, traffic, size, lane_epoch);
+    if (s.endpoint == EndpointModel::kDetailed)
+        return price_detailed(s, traffic, size, lane_epoch, forced);
     // Switches reduce what comes by Simple.
     if (traffic.epochs()[lane_epoch].switched_cells > 0) forced = WireProtocol::kSimple;
     EndpointPrice best;
@@ -156,6 +160,8 @@ EndpointPrice endpoint_price(const Scenario& s, const flow::Traffic& traffic, By
 
 Bandwidth usable_rate(const Scenario& s, LinkKind kind, Bandwidth nominal) {
     if (s.endpoint == EndpointModel::kIdeal || kind == LinkKind::kPcie) return nominal;
+    if (s.endpoint == EndpointModel::kDetailed)
+        return detailed_rate(s.machine.detailed, kind, nominal);
     const std::int64_t part =
         s.machine[kind == LinkKind::kScaleUp ? Cost::kScaleUpRate : Cost::kNicRate];
     return Bandwidth{static_cast<std::int64_t>(Int128{nominal.bits_per_second()} * part / 1000)};
@@ -164,6 +170,7 @@ Bandwidth usable_rate(const Scenario& s, LinkKind kind, Bandwidth nominal) {
 std::vector<std::string> endpoint_assumptions(const Scenario& s) {
     if (s.endpoint == EndpointModel::kIdeal)
         return {"endpoint ideal: no launch, no cost per step, links carry their nominal rate"};
+    if (s.endpoint == EndpointModel::kDetailed) return detailed_assumptions(s.machine.detailed);
     const MachineProfile& m = s.machine;
     const auto us = [&](Cost c) {
         const std::string text = cost_text(c, m[c]);
@@ -195,8 +202,12 @@ std::vector<std::string> endpoint_assumptions(const Scenario& s) {
 
 std::int64_t in_network_per_mille(const Scenario& s) {
     if (s.endpoint == EndpointModel::kIdeal) return 1000;
-    return (1000 * s.machine[Cost::kScaleUpRate] + s.machine[Cost::kInNetworkRate] - 1) /
-           s.machine[Cost::kInNetworkRate];
+    const bool detailed = s.endpoint == EndpointModel::kDetailed;
+    const std::int64_t all =
+        detailed ? s.machine.detailed[Detail::kScaleUpRate] : s.machine[Cost::kScaleUpRate];
+    const std::int64_t in_network =
+        detailed ? s.machine.detailed[Detail::kInNetworkRate] : s.machine[Cost::kInNetworkRate];
+    return (1000 * all + in_network - 1) / in_network;
 }
 
 }  // namespace weft

@@ -5,10 +5,11 @@
 // figures of a MachineProfile: a launch and a cost per dependent step by protocol (LL, LL128,
 // Simple) and kind of step, the bytes LL and LL128 add, LL's most bus bandwidth, what links carry
 // of their nominal rate, a cost per message of a direct exchange, and the first chunks of a
-// pipeline. The protocol is the one the library names, else the one with the least predicted time.
-// Leaves out: CTAs, proxy thread, tuning per algorithm, overlap with compute. Formula:
-// docs/design/0001, "Endpoint". The published step includes the wire, which is counted again here
-// (1 to 3 us of 14). Source: NCCL src/graph/tuning.cc (facts E1); SimAI calbusbw (facts A3).
+// pipeline; `detailed`, each mechanism by itself (detailed.hpp). The protocol is the one the
+// library names, else the one with the least predicted time. `calibrated` leaves out: thread
+// blocks, proxy thread, tuning per algorithm, overlap with compute. Formula: docs/design/0001,
+// "Endpoint". The published step includes the wire, which is counted again here (1 to 3 us of 14).
+// Source: NCCL src/graph/tuning.cc (facts E1); SimAI calbusbw (facts A3).
 #include <cstdint>
 #include <optional>
 #include <string>

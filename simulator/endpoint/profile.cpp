@@ -185,7 +185,7 @@ std::string to_yaml(const MachineProfile& p) {
     for (std::size_t i = 0; i < kCosts; ++i) {
         out += fmt::format("  {}: {}\n", kTable[i].name, to_yaml(p.costs[i], kTable[i].unit));
     }
-    return out;
+    return out + to_yaml(p.detailed);
 }
 
 MachineProfile parse_profile(const std::string& text, const std::string& file) {
@@ -222,6 +222,8 @@ MachineProfile parse_profile(const std::string& text, const std::string& file) {
         p.costs[i] = read_estimate(one, kTable[i].unit, kTable[i].least, kTable[i].most);
     }
     reader.finish();
+    if (const ConfigNode* section = top.find("detailed"))
+        p.detailed = parse_detailed(*section, file);
     top.finish();
     return p;
 }

@@ -13,6 +13,7 @@
 
 #include "base/units.hpp"
 #include "collectives/plan/plan.hpp"
+#include "simulator/endpoint/detailed_costs.hpp"
 #include "simulator/endpoint/estimate.hpp"
 
 namespace weft {
@@ -70,6 +71,7 @@ struct MachineProfile {
     /// Per mille of a time: nine in ten of the rows fitted lie within it. 0: nothing was fitted.
     std::int64_t model_error = 0;
     std::array<Estimate, kCosts> costs;
+    DetailedCosts detailed;  // for endpoint `detailed` alone
 
     [[nodiscard]] std::int64_t operator[](Cost c) const {
         return costs[static_cast<std::size_t>(c)].value;

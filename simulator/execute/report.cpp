@@ -6,6 +6,7 @@
 #include <set>
 #include <tuple>
 
+#include "simulator/endpoint/detailed.hpp"
 #include "simulator/endpoint/fitted.hpp"
 #include "simulator/execute/intervals.hpp"
 #include "simulator/execute/split.hpp"
@@ -70,6 +71,10 @@ class Reporter {
     void warn_of_switches();
     void warn_of_extrapolation();
     void describe_prices();
+    void describe_figures();
+    /// Of the first group that runs an exchange under a variant; nullptr: none does.
+    [[nodiscard]] const flow::Traffic* first_traffic(std::size_t exchange, std::size_t v) const;
+    [[nodiscard]] std::vector<TimePart> parts_of(std::size_t exchange, std::size_t v) const;
 
     const Scenario& s_;
     const World& world_;
@@ -137,7 +142,12 @@ void Reporter::account() {
 void Reporter::summarise_collectives() {
     const CompiledWorkload& w = world_.workload();
     using Key = std::tuple<std::string, std::string, Bytes, std::string>;
-    std::map<Key, std::pair<const Exchange*, ExchangeStats>> rows;
+    struct Row {
+        std::size_t exchange = 0;
+        std::size_t variant = 0;
+        ExchangeStats stats;
+    };
+    std::map<Key, Row> rows;
     for (std::size_t x = 0; x < w.exchanges.size(); ++x) {
         const Exchange& e = w.exchanges[x];
         const std::string& family = s_.workload->families[w.sets[e.set].family].name;
@@ -145,27 +155,30 @@ void Reporter::summarise_collectives() {
         for (std::size_t v = 0; v < machine_.stats()[x].size(); ++v) {
             const ExchangeStats& st = machine_.stats()[x][v];
             if (st.count == 0) continue;
-            auto& row = rows[{family, name_of(e.kind), e.size, world_.algorithm(e.set, v)}];
-            row.first = &e;
-            row.second.add(st);
+            Row& row = rows[{family, name_of(e.kind), e.size, world_.algorithm(e.set, v)}];
+            row.exchange = x;
+            row.variant = v;
+            row.stats.add(st);
         }
     }
     for (const auto& [key, row] : rows) {
-        const SetKey& set = w.sets[row.first->set];
+        const Exchange& e = w.exchanges[row.exchange];
+        const SetKey& set = w.sets[e.set];
         CollectiveSummary c;
         std::tie(c.family, c.kind, c.size, c.algorithm) = key;
         c.group_size = set.offset == 0 ? s_.workload->families[set.family].groups.size : 2;
         if (c.group_size == 1) continue;
-        c.count = row.second.count;
-        c.mean_time = SimDuration{static_cast<std::int64_t>(row.second.total_ps / c.count)};
-        c.min_time = row.second.least;
-        c.max_time = row.second.most;
+        c.count = row.stats.count;
+        c.mean_time = SimDuration{static_cast<std::int64_t>(row.stats.total_ps / c.count)};
+        c.min_time = row.stats.least;
+        c.max_time = row.stats.most;
         c.mean_waiting =
-            SimDuration{static_cast<std::int64_t>(row.second.waiting_ps / c.count / c.group_size)};
-        c.max_waiting = row.second.longest_wait;
+            SimDuration{static_cast<std::int64_t>(row.stats.waiting_ps / c.count / c.group_size)};
+        c.max_waiting = row.stats.longest_wait;
         const double ps = static_cast<double>(std::max<std::int64_t>(c.mean_time.ps(), 1));
         c.algbw_gbytes_per_s = static_cast<double>(c.size.count()) * 1000.0 / ps;
-        c.busbw_gbytes_per_s = c.algbw_gbytes_per_s * busbw_factor(row.first->kind, c.group_size);
+        c.busbw_gbytes_per_s = c.algbw_gbytes_per_s * busbw_factor(e.kind, c.group_size);
+        c.parts = parts_of(row.exchange, row.variant);
         r_.collectives.push_back(std::move(c));
     }
 }
@@ -374,7 +387,7 @@ void Reporter::warn_of_switches() {
 
 /// What runs unlike anything that the machine's figures were fitted to.
 void Reporter::warn_of_extrapolation() {
-    if (s_.endpoint == EndpointModel::kIdeal) return;
+    if (s_.endpoint != EndpointModel::kCalibrated) return;
     std::vector<Ran> ran;
     for (const Exchange& e : world_.workload().exchanges) {
         Ran one{.collective = e.kind, .hosts = 1, .size = e.size};
@@ -390,27 +403,55 @@ void Reporter::warn_of_extrapolation() {
         s_.machine.name, beyond));
 }
 
+/// The figures in use.
+void Reporter::describe_figures() {
+    auto& m = r_.scenario;
+    for (std::size_t i = 0; i < kCosts && s_.endpoint == EndpointModel::kCalibrated; ++i)
+        m[fmt::format("machine.{}", cost_table()[i].name)] =
+            cost_text(static_cast<Cost>(i), s_.machine.costs[i].value);
+    for (std::size_t i = 0; i < kDetails && s_.endpoint == EndpointModel::kDetailed; ++i)
+        m[fmt::format("detailed.{}", detail_table()[i].name)] =
+            value_text(detail_table()[i].unit, s_.machine.detailed.figures[i].value);
+}
+
+const flow::Traffic* Reporter::first_traffic(std::size_t exchange, std::size_t v) const {
+    if (machine_.stats()[exchange][v].count == 0) return nullptr;
+    const Exchange& e = world_.workload().exchanges[exchange];
+    for (const auto& t : world_.universe().sets[e.set].traffic[v])
+        if (t) return t.get();
+    return nullptr;
+}
+
+std::vector<TimePart> Reporter::parts_of(std::size_t exchange, std::size_t v) const {
+    const flow::Traffic* first = first_traffic(exchange, v);
+    if (first == nullptr || s_.endpoint != EndpointModel::kDetailed) return {};
+    const Exchange& e = world_.workload().exchanges[exchange];
+    std::vector<EndpointPart> parts;
+    (void)price_detailed(s_, *first, e.size, 0, world_.protocol(e.set, v), &parts);
+    std::vector<TimePart> named;
+    for (const EndpointPart& p : parts) named.push_back({p.name, p.time});
+    return named;
+}
+
 /// Alphas: what the first group of each exchange pays, where only a few are run.
 void Reporter::describe_prices() {
     const CompiledWorkload& w = world_.workload();
     if (w.exchanges.size() > kPricesShown) return;
     for (std::size_t x = 0; x < w.exchanges.size(); ++x) {
         const Exchange& e = w.exchanges[x];
-        const auto& variants = world_.universe().sets[e.set].traffic;
-        for (std::size_t v = 0; v < variants.size(); ++v) {
-            const auto first = std::find_if(variants[v].begin(), variants[v].end(),
-                                            [](const auto& t) { return t != nullptr; });
-            if (machine_.stats()[x][v].count == 0 || first == variants[v].end()) continue;
+        for (std::size_t v = 0; v < machine_.stats()[x].size(); ++v) {
+            const flow::Traffic* first = first_traffic(x, v);
+            if (first == nullptr) continue;
             const EndpointPrice p =
-                endpoint_price(s_, **first, e.size, 0, world_.protocol(e.set, v));
-            const flow::Fill& fill = (*first)->epochs().front().fill;
+                endpoint_price(s_, *first, e.size, 0, world_.protocol(e.set, v));
+            const flow::Fill& fill = first->epochs().front().fill;
             r_.assumptions.push_back(fmt::format(
                 "alphas of {} of {} as {}: {}: launch {}, {} scale-up steps of {}, {} network "
                 "steps of {}, paths {} together; {} slice loops; bytes x {:.3f}",
                 name_of(e.kind), to_string(e.size), world_.algorithm(e.set, v), p.protocol,
                 to_string(p.launch), fill.scale_up, to_string(p.steps.scale_up), fill.network,
                 to_string(p.steps.network), to_string(fill.latency),
-                (*first)->fewest_loops(e.size).loops,
+                first->fewest_loops(e.size).loops,
                 static_cast<double>(p.overhead_per_mille) / 1000));
         }
     }
@@ -441,11 +482,9 @@ void Reporter::describe() {
     m["library.channels"] = fmt::format("{}", s_.library.channels);
     m["library.algorithm"] = s_.library.algorithm;
     m["network"] = s_.network == NetworkModel::kFlow ? "flow" : "analytic";
-    m["endpoint"] = s_.endpoint == EndpointModel::kIdeal ? "ideal" : "calibrated";
+    m["endpoint"] = name_of(s_.endpoint);
     m["machine"] = s_.machine.name;
-    for (std::size_t i = 0; i < kCosts && s_.endpoint != EndpointModel::kIdeal; ++i)
-        m[fmt::format("machine.{}", cost_table()[i].name)] =
-            cost_text(static_cast<Cost>(i), s_.machine.costs[i].value);
+    describe_figures();
     m["hash_seeds"] = name_of(s_.hash_seeds);
     m["overlap"] = to_string(s_.overlap);
     m["jitter"] = to_string(s_.jitter);

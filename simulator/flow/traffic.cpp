@@ -79,8 +79,10 @@ Traffic::Traffic(const PlanTemplate& plan, std::uint64_t plan_key, std::vector<R
     hosts_ = hosts.size();
     phases_ = number_phases(plan, phase_of_);
     for (const Channel& c : plan.channels)
-        for (const Stage& stage : c.stages)
+        for (const Stage& stage : c.stages) {
             all_direct_ = all_direct_ && std::holds_alternative<Direct>(stage.pattern);
+            all_rings_ = all_rings_ && std::holds_alternative<Ring>(stage.pattern);
+        }
     on_demand_ = flows_ && makers_.front()->pooled();
     if (!flows_) stored_.resize(plan.channels.size());
     for (std::size_t e = 0; e < makers_.size(); ++e)
@@ -101,11 +103,15 @@ void Traffic::lanes_of(std::size_t epoch, std::size_t channel, std::uint32_t src
 void Traffic::build_epoch(std::size_t epoch, const Health& health, TrafficScratch& b) {
     if (b.phase.size() < phases_) b.phase.resize(phases_);
     if (b.phase_link.size() < phases_) b.phase_link.resize(phases_);
+    b.ends.begin(plan_->n);
     for (std::size_t c = 0; c < plan_->channels.size(); ++c) {
+        b.ends.begin_channel(phases_);
         add_channel(c, epoch, b);
+        b.ends.end_channel(weight_of(c), total_weight_, plan_->channels[c].units);
         if (!flows_) add_stream(c, b);
         b.stream.clear();
     }
+    epochs_[epoch].ends = b.ends.end();
     price(epoch, health, b);
 }
 
@@ -152,6 +158,7 @@ std::optional<Hop> Traffic::add_switched(std::size_t channel, std::size_t epoch,
                  in_network_per_mille_);
         hop.latency = std::max(hop.latency, there + b.lanes.latency);
     }
+    b.ends.switched(all);
     return hop;
 }
 
@@ -174,6 +181,7 @@ void Traffic::add_channel(std::size_t channel, std::size_t epoch, TrafficScratch
         Int128 units = 0;
         const bool direct = std::holds_alternative<Direct>(stage.pattern);
         const bool in_tree = std::holds_alternative<Tree>(stage.pattern);
+        b.ends.begin_stage(in_tree);
         const auto edge = [&](std::uint32_t s, std::uint32_t d, std::uint64_t count) -> Hop {
             lanes_of(epoch, channel, s, d, b.lanes);
             if (direct) ++(b.lanes.scale_up ? messages_up : messages_net);
@@ -183,6 +191,7 @@ void Traffic::add_channel(std::size_t channel, std::size_t epoch, TrafficScratch
                     b.lanes.scale_up ? hand_on.scale_up_rate : hand_on.network_rate;
                 rate = slower(rate, b.lanes);
             }
+            b.ends.edge(s, d, count, b.lanes);
             units += count;
             add_edge(channel, epoch, count, b.phase[phase], b);
             return {b.lanes.latency, b.lanes.scale_up};
@@ -199,6 +208,7 @@ void Traffic::add_channel(std::size_t channel, std::size_t epoch, TrafficScratch
         phase_fill[phase].add(stage_fill);
         b.phase_units[phase] += units;
         const auto* ring = std::get_if<Ring>(&stage.pattern);
+        b.ends.end_stage(phase, ring != nullptr);
         const bool tree = in_tree && units > 0;
         if (tree) hand_on.scale_up += stage_fill.scale_up;
         if (tree) hand_on.network += stage_fill.network;

@@ -14,6 +14,7 @@
 
 #include "collectives/plan/plan.hpp"
 #include "simulator/flow/edges.hpp"
+#include "simulator/flow/ends.hpp"
 #include "simulator/flow/legs.hpp"
 
 namespace weft::flow {
@@ -78,6 +79,7 @@ struct EpochTraffic {
     /// Messages that a rank sends in direct exchanges: the mean, of the channel that sends most.
     std::uint32_t messages_scale_up = 0;
     std::uint32_t messages_network = 0;
+    Ends ends;
 };
 
 /// Sums by index of which few are touched; cleared at the cost of those.
@@ -108,6 +110,7 @@ struct TrafficScratch {
     EdgeLanes lanes;
     std::vector<Int128> phase_units;  // of the channel at hand, over all edges
     bool connected = true;            // of the channel at hand
+    EndCounter ends;
 };
 
 /// Where traffic flows: the same for all Traffic of a simulation.
@@ -145,6 +148,8 @@ class Traffic {
                                 std::int64_t overhead_per_mille) const;
     /// The cut of the channel with the fewest slice loops.
     [[nodiscard]] Cut fewest_loops(Bytes size) const;
+    /// Nothing but ring stages over one set of connections a channel.
+    [[nodiscard]] bool one_ring() const { return all_rings_ && phases_ == 1; }
     /// Hosts that hold members.
     [[nodiscard]] std::size_t hosts() const { return hosts_; }
 
@@ -191,6 +196,7 @@ class Traffic {
     std::int64_t in_network_per_mille_;
     bool flows_ = false;      // direct exchange
     bool all_direct_ = true;  // every stage: slices are handed on one by one
+    bool all_rings_ = true;
     bool on_demand_ = false;  // flows that are not stored
 };
 
