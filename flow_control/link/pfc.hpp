@@ -84,9 +84,10 @@ struct HeadroomFacts {
 /// Bytes that still arrive after the packet that crosses the threshold, that packet included:
 ///     2 mtu + rate x (blocking mtu + 2 frames + 2 cable + 2 interface + response),
 /// times what cells waste. IEEE 802.1Qbb annex O; the same terms as SONiC's headroom script (port
-/// mtu + 2 cable + interface + response, + mtu) and Cisco's. Two frames: a pause may queue behind
-/// the resume before it. The second mtu is the frame begun as the pause takes effect; the first
-/// the frame that crossed, where switches count a packet as its head arrives.
+/// mtu + 2 cable + interface + response, + mtu) and Cisco's. Two frames: a pause may wait for the
+/// resume before it. One mtu is the frame begun as the pause takes effect; the other the frame that
+/// crossed the threshold, where switches count a packet when its last bit is there: one that counts
+/// its head needs one mtu less.
 [[nodiscard]] Bytes pfc_headroom(const HeadroomFacts& f);
 /// HPCC-ns3's rule: 3 x rate x one-way delay (facts C3).
 [[nodiscard]] Bytes hpcc_ns3_headroom(Bandwidth rate, SimDuration delay);

@@ -12,7 +12,8 @@ using namespace weft;
 namespace {
 
 /// One sender at line rate, one switch port that drains in fits and starts, pause frames between
-/// them: every delay as long as the formula allows, or `lazy` times random shares of it.
+/// them: every delay as long as the formula allows, or random shares of it. Odd seeds count a
+/// packet as its head arrives, even ones as its last bit does.
 class PausedLink {
   public:
     PausedLink(const HeadroomFacts& f, Bytes headroom, std::uint64_t seed, bool random)
@@ -38,7 +39,7 @@ class PausedLink {
     [[nodiscard]] bool alternating() const { return alternating_; }
 
   private:
-    enum Kind { kSend, kHead, kDrain, kFrameLeaves, kObey };
+    enum Kind { kSend, kCounted, kDrain, kFrameLeaves, kObey };
     struct Event {
         SimTime at;
         std::uint64_t order;
@@ -68,7 +69,7 @@ class PausedLink {
 
     void handle(const Event& e) {
         if (e.kind == kSend) send();
-        if (e.kind == kHead) arrived(Bytes{e.value});
+        if (e.kind == kCounted) arrived(Bytes{e.value});
         if (e.kind == kDrain) drain();
         if (e.kind == kFrameLeaves) frame_leaves();
         if (e.kind == kObey) {
@@ -90,9 +91,9 @@ class PausedLink {
             size = f_.smallest.count() +
                    static_cast<std::int64_t>(
                        random_.below(static_cast<std::uint64_t>(size - f_.smallest.count() + 1)));
-        // Counted as the head arrives: the worst that a switch may do.
-        at(now_ + f_.cable + f_.interface, kHead, size);
-        at(now_ + transfer_time(Bytes{size}, f_.rate), kSend);
+        const SimDuration on_wire = transfer_time(Bytes{size}, f_.rate);
+        at(now_ + f_.cable + f_.interface + (head_ ? SimDuration{} : on_wire), kCounted, size);
+        at(now_ + on_wire, kSend);
     }
     void arrived(Bytes size) {
         if (buffer_.arrive(0, 0, 1, size) == Verdict::kStore) waiting_.push_back(size);
@@ -131,7 +132,7 @@ class PausedLink {
 
     HeadroomFacts f_;
     RandomStream random_;
-    bool vary_;
+    bool vary_, head_;
     SharedBuffer buffer_;
     SimDuration response_;
     std::priority_queue<Event> queue_;

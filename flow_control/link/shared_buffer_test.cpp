@@ -46,7 +46,9 @@ Bytes all_egress(const SharedBuffer& b, std::size_t ports) {
 TEST_CASE("what a shared buffer counts is what it stores, and it never overflows", "[property]") {
     constexpr std::size_t kPorts = 6;
     for (const std::int64_t cell : {0, 208}) {
-        const BufferProfile profile = crowded(Bytes{cell});
+        BufferProfile profile = crowded(Bytes{cell});
+        // Thresholds beyond what is free: then the memory itself is the limit.
+        if (cell != 0) profile.classes[0].alpha_1024 = profile.classes[1].alpha_1024 = 8192;
         SharedBuffer buffer{profile, std::vector<PortBuffer>(kPorts, {Bytes{20'000}, 0})};
         RandomStream random{11, static_cast<std::uint64_t>(cell), "packets"};
         std::deque<Stored> stored;
@@ -216,6 +218,16 @@ TEST_CASE("a pool of headroom serves all ports and ends", "[unit]") {
     for (int n = 0; n < 2; ++n) REQUIRE(buffer.arrive(1, 0, 3, Bytes{1000}) == Verdict::kStore);
     CHECK(buffer.arrive(1, 0, 3, Bytes{1000}) == Verdict::kDrop);  // the pool's
     CHECK(buffer.headroom_peak(0, 0) == Bytes{8000});
+}
+
+TEST_CASE("an ingress that holds nothing is not paused, since nothing would resume it", "[unit]") {
+    BufferProfile p;
+    p.total = Bytes{1000};
+    p.classes[0].lossless = true;
+    p.classes[0].alpha_1024 = 0;
+    SharedBuffer buffer{p, std::vector<PortBuffer>(2)};
+    CHECK(buffer.arrive(0, 0, 1, Bytes{100}) == Verdict::kDrop);
+    CHECK_FALSE(buffer.pause(0, 0));
 }
 
 TEST_CASE("a buffer smaller than its reserves is refused, its memory is as promised", "[unit]") {
