@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "collectives/algorithms/algorithm.hpp"
-#include "simulator/calibrate/fit.hpp"
+#include "simulator/calibrate/hold_out.hpp"
 #include "tools/commands.hpp"
 #include "tools/flags.hpp"
 #include "traces/measurements/import.hpp"
@@ -21,7 +21,12 @@ constexpr const char* kHelp = R"(Fit a machine's endpoint figures to measured cu
 
 FILES are nccl-tests output (with or without NCCL_DEBUG=INFO lines), OSU output, CSV, or curves in
 Weft's YAML (traces/measurements/README.md). Prints each figure with its range (5 to 95 %), the
-sizes that determined it, each curve's error, and rows that stand apart from their neighbours.)";
+sizes that determined it, each curve's error, and rows that stand apart from their neighbours.
+
+What the figures leave of the curves (the remainder: measured / simulated by size) goes into the
+profile as well, and is applied to the same collective on as many hosts and ranks under the same
+library, within its sizes. Not with --no-remainder, and not with --published: a profile that is to
+predict other machines is judged by its figures.)";
 
 struct Options {
     std::vector<std::string> files;
@@ -38,6 +43,7 @@ struct Options {
     std::vector<std::string> also;
     std::string out;
     bool rows = false;
+    bool no_remainder = false;
 };
 
 std::string percent(double part) {
@@ -81,6 +87,32 @@ void print_curves(const Fit& fit, const std::vector<const MeasuredCase*>& cases,
         fmt::print("row apart: {}:{}: {} of {}: {} stands {} from its neighbours\n", c.file, m.line,
                    to_string(m.size), c.id, to_string(m.time), percent(-p.apart));
     }
+}
+
+/// Every second row by the others: what the profile is worth between the sizes measured.
+void print_held_out(const std::vector<const MeasuredCase*>& cases, const MachineProfile& start,
+                    bool remainder) {
+    const HeldOut h = hold_out(cases, start);
+    if (h.rows == 0) {
+        fmt::print("no curve has {} rows, of which every second could judge the others\n",
+                   kLeastRows);
+        return;
+    }
+    fmt::print("fitted to every second row, the {} rows between: median {:.1f} % by the figures",
+               h.rows, 100 * h.named);
+    if (remainder) fmt::print(", {:.1f} % with the remainder", 100 * h.remained);
+    fmt::print("\n");
+}
+
+void print_remainder(const Fit& fit, const std::vector<const MeasuredCase*>& cases) {
+    const HeldOut h = reproduced(fit, cases);
+    fmt::print(
+        "remainder: of {} of {} rows the figures leave median {:.1f} %, with the remainder {:.1f} "
+        "%\n",
+        h.rows, fit.points.size(), 100 * h.named, 100 * h.remained);
+    for (const Remainder& r : fit.profile.remainder)
+        fmt::print("  {}: {} sizes, {} to {}\n", to_string(r.of), r.rows.size(),
+                   to_string(r.rows.front().size), to_string(r.rows.back().size));
 }
 
 bool unsaid(const std::string& text) {
@@ -142,9 +174,13 @@ int run_calibrate(const Options& o) {
     start.name = o.as;
     start.title = o.title.empty() ? fmt::format("fitted to {} curves", cases.size()) : o.title;
     start.also = o.also;
-    const Fit fit = fit_profile(cases, start);
+    const bool remainder = !o.no_remainder && o.published.empty();
+    Fit fit = fit_profile(cases, start);
+    if (remainder) add_remainder(fit, cases);
     print_costs(fit);
     print_curves(fit, cases, o.rows);
+    if (remainder) print_remainder(fit, cases);
+    if (o.published.empty()) print_held_out(cases, start, remainder);
     const std::string path = o.out.empty() ? o.as + ".yaml" : o.out;
     std::ofstream file(path, std::ios::binary);
     file << to_yaml(fit.profile);
@@ -183,6 +219,7 @@ void add_calibrate(CLI::App& app, std::function<int()>& run) {
         ->delimiter(',');
     sub->add_option("--out", o->out, "file to write (default: NAME.yaml)");
     sub->add_flag("--rows", o->rows, "print every row");
+    sub->add_flag("--no-remainder", o->no_remainder, "the named figures alone");
     sub->callback([o, &run] { run = [o] { return run_calibrate(*o); }; });
 }
 

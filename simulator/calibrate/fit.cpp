@@ -57,6 +57,7 @@ class Fitter {
     Fitter(const std::vector<const MeasuredCase*>& cases, const Simulate& simulate,
            const MachineProfile& start)
         : cases_(&cases), simulate_(&simulate), start_(start) {
+        start_.remainder.clear();  // the figures are fitted, not what others left
         for (std::size_t i = 0; i < kCosts; ++i)
             if (prior_width(static_cast<Cost>(i)) > 0) free_.push_back(static_cast<Cost>(i));
         for (std::size_t c = 0; c < cases.size(); ++c)

@@ -20,19 +20,6 @@ double off(SimDuration simulated, SimDuration measured) {
     return std::abs(error_of(simulated, measured));
 }
 
-/// Median error of every second row under figures fitted to the rows between.
-double other_half(const MeasuredCase& c) {
-    MeasuredCase half = c;
-    half.points.clear();
-    for (std::size_t i = 0; i < c.points.size(); i += 2) half.points.push_back(c.points[i]);
-    const Fit fit = fit_profile({&half}, nccl_tuning_profile());
-    const std::vector<SimDuration> times = CaseModel(c).times(fit.profile);
-    std::vector<double> errors;
-    for (std::size_t i = 1; i < c.points.size(); i += 2)
-        errors.push_back(off(times[i], c.points[i].time));
-    return median(errors);
-}
-
 }  // namespace
 
 TEST_CASE("machines and scales not fitted are predicted within 10 % in the median", "[slow]") {
@@ -65,15 +52,6 @@ TEST_CASE("1 KiB takes what Azure's A100, H100 and H200 take, within 20 %", "[un
         REQUIRE(p != nullptr);
         REQUIRE(c.points.front().size == 1_KiB);
         CHECK(off(CaseModel(c).times(*p).front(), c.points.front().time) <= 0.20);
-    }
-}
-
-TEST_CASE("half the sizes of a published curve predict the other half", "[slow]") {
-    const Measurements all = builtin_measurements();
-    for (const char* id : {"azure-a100-8", "azure-h200-8", "mle-h200-8", "simai-nic-1",
-                           "simai-nic-4", "simai-ata-1"}) {
-        INFO(id);
-        CHECK(other_half(published(all, id)) <= 0.05);
     }
 }
 

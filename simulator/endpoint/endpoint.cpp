@@ -93,12 +93,18 @@ std::int64_t overhead_of(const ProtocolCosts& p, const flow::Traffic& t, const M
     return (p.overhead_per_mille * 1000 + m[Cost::kDirectRate] - 1) / m[Cost::kDirectRate];
 }
 
+/// Time of bytes that have the fabric to themselves.
+Int128 flow_ps(const flow::Traffic& t, std::size_t lane_epoch, Int128 bytes,
+               std::int64_t overhead_per_mille) {
+    return Int128{t.epochs()[lane_epoch].flow_ps_per_gib} * bytes * overhead_per_mille /
+           ((Int128{1} << 30) * 1000);
+}
+
 EndpointPrice price_of(const ProtocolCosts& p, std::int64_t overhead_per_mille,
                        const flow::Traffic& t, Bytes size, std::size_t lane_epoch) {
     const flow::Traffic::Margin m = t.margin(size, lane_epoch, p.steps, overhead_per_mille);
     const auto flow_of = [&](Int128 bytes) {
-        return Int128{t.epochs()[lane_epoch].flow_ps_per_gib} * bytes * overhead_per_mille /
-               ((Int128{1} << 30) * 1000);
+        return flow_ps(t, lane_epoch, bytes, overhead_per_mille);
     };
     const flow::EpochTraffic& e0 = t.epochs()[lane_epoch];
     const bool switched = e0.switched_cells > 0;
@@ -131,6 +137,33 @@ EndpointPrice price_of(const ProtocolCosts& p, std::int64_t overhead_per_mille,
     return e;
 }
 
+/// The time with the remainder of what was measured: launch, steps and bytes all take so much
+/// longer or shorter, so that it holds beside other traffic too. Never less than the wire's
+/// latencies and the bytes on links at their nominal rate.
+void apply_remainder(EndpointPrice& e, const Scenario& s, const flow::Traffic& t, Bytes size,
+                     std::size_t lane_epoch) {
+    const Remainder* r = remainder_of(s, t);
+    if (r == nullptr) return;
+    e.remainder_per_mille = remainder_at(r->rows, size);
+    if (e.remainder_per_mille == 1000) return;
+    // Links run at this part of their rate: fewer bits per byte than this would be faster.
+    const std::int64_t nominal = std::max(s.machine[Cost::kScaleUpRate], s.machine[Cost::kNicRate]);
+    const SimDuration least = price_of(kIdeal, nominal, t, size, lane_epoch).total;
+    const Int128 wanted = Int128{e.total.ps()} * e.remainder_per_mille / 1000;
+    e.at_wire = wanted < least.ps();
+    const Int128 named = std::max<Int128>(e.total.ps(), 1);
+    const Int128 total = e.at_wire ? Int128{least.ps()} : wanted;
+    const auto overhead =
+        static_cast<std::int64_t>((Int128{e.overhead_per_mille} * total + named / 2) / named);
+    e.overhead_per_mille = std::max(overhead, nominal);
+    const Int128 flow = flow_ps(t, lane_epoch, size.count(), e.overhead_per_mille);
+    const Int128 rest = std::max<Int128>(total - flow, 0);
+    const Int128 outside = std::max<Int128>(Int128{e.before.ps()} + e.after.ps(), 1);
+    e.before = duration(rest * e.before.ps() / outside);
+    e.after = duration(rest) - e.before;
+    e.total = duration(rest + flow);
+}
+
 std::string percent(std::int64_t per_mille) {
     return per_mille % 10 == 0 ? fmt::format("{} %", per_mille / 10)
                                : fmt::format("{}.{} %", per_mille / 10, per_mille % 10);
@@ -155,7 +188,19 @@ EndpointPrice endpoint_price(const Scenario& s, const flow::Traffic& traffic, By
         if (!found || one.total < best.total) best = one;
         found = true;
     }
+    apply_remainder(best, s, traffic, size, lane_epoch);
     return best;
+}
+
+const Remainder* remainder_of(const Scenario& s, const flow::Traffic& t) {
+    if (s.endpoint != EndpointModel::kCalibrated || !t.spread_evenly()) return nullptr;
+    for (const Remainder& r : s.machine.remainder)
+        if (r.of.collective == t.plan().collective && r.of.hosts == t.hosts() &&
+            r.of.ranks == t.members().size() && r.of.library == s.library.name &&
+            r.of.algorithm == s.library.algorithm &&
+            r.of.nvls == (s.library.nvls && s.library.algorithm.empty()))
+            return &r;
+    return nullptr;
 }
 
 Bandwidth usable_rate(const Scenario& s, LinkKind kind, Bandwidth nominal) {

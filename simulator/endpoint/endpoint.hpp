@@ -29,12 +29,18 @@ struct EndpointPrice {
     SimDuration before;  // launch and fill
     SimDuration after;   // drain
     SimDuration total;   // with the bytes
+    /// What of the named figures' time the machine's own curves leave (remainder.hpp); applied.
+    std::int64_t remainder_per_mille = 1000;
+    bool at_wire = false;  // less was measured than links at their nominal rate allow: held there
 };
 
 /// The price of a collective under the protocol the library forces, else the cheapest.
 [[nodiscard]] EndpointPrice endpoint_price(const Scenario& s, const flow::Traffic& traffic,
                                            Bytes size, std::size_t lane_epoch,
                                            std::optional<WireProtocol> forced = {});
+
+/// What the machine's own curves leave of this collective's time; nullptr where none is like it.
+[[nodiscard]] const Remainder* remainder_of(const Scenario& s, const flow::Traffic& traffic);
 
 /// What a link carries of its nominal rate.
 [[nodiscard]] Bandwidth usable_rate(const Scenario& s, LinkKind kind, Bandwidth nominal);

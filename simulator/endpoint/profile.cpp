@@ -140,6 +140,17 @@ FittedRange read_fitted(MapReader& r) {
     return f;
 }
 
+void read_remainders(MapReader& top, MachineProfile& p) {
+    for (MapReader& one : top.maps("remainder")) {
+        p.remainder.push_back(read_remainder(one));
+        for (std::size_t i = 0; i + 1 < p.remainder.size(); ++i)
+            if (p.remainder[i].of == p.remainder.back().of)
+                one.reject(one.at("collective", ""), "collective",
+                           to_string(p.remainder[i].of) + " a second time",
+                           "one list of factors for each", "collective: allgather");
+    }
+}
+
 }  // namespace
 
 const std::array<CostInfo, kCosts>& cost_table() {
@@ -185,7 +196,7 @@ std::string to_yaml(const MachineProfile& p) {
     for (std::size_t i = 0; i < kCosts; ++i) {
         out += fmt::format("  {}: {}\n", kTable[i].name, to_yaml(p.costs[i], kTable[i].unit));
     }
-    return out + to_yaml(p.detailed);
+    return out + to_yaml(p.detailed) + to_yaml(p.remainder);
 }
 
 MachineProfile parse_profile(const std::string& text, const std::string& file) {
@@ -224,6 +235,7 @@ MachineProfile parse_profile(const std::string& text, const std::string& file) {
     reader.finish();
     if (const ConfigNode* section = top.find("detailed"))
         p.detailed = parse_detailed(*section, file);
+    read_remainders(top, p);
     top.finish();
     return p;
 }

@@ -15,6 +15,7 @@
 #include "collectives/plan/plan.hpp"
 #include "simulator/endpoint/detailed_costs.hpp"
 #include "simulator/endpoint/estimate.hpp"
+#include "simulator/endpoint/remainder.hpp"
 
 namespace weft {
 
@@ -72,6 +73,9 @@ struct MachineProfile {
     std::int64_t model_error = 0;
     std::array<Estimate, kCosts> costs;
     DetailedCosts detailed;  // for endpoint `detailed` alone
+    /// What the figures leave of the curves measured on this very machine; shipped profiles have
+    /// none, so that they are judged by their figures.
+    std::vector<Remainder> remainder;
 
     [[nodiscard]] std::int64_t operator[](Cost c) const {
         return costs[static_cast<std::size_t>(c)].value;

@@ -71,6 +71,8 @@ class Reporter {
     void warn_of_switches();
     void warn_of_extrapolation();
     void describe_prices();
+    void describe_remainder();
+    [[nodiscard]] std::string remainder_text(std::size_t exchange) const;
     void describe_figures();
     /// Of the first group that runs an exchange under a variant; nullptr: none does.
     [[nodiscard]] const flow::Traffic* first_traffic(std::size_t exchange, std::size_t v) const;
@@ -457,6 +459,49 @@ void Reporter::describe_prices() {
     }
 }
 
+/// "allreduce on 1 host, 8 ranks, nccl-2.30 of 64 MiB x 0.973"; empty where none is applied.
+std::string Reporter::remainder_text(std::size_t exchange) const {
+    const Exchange& e = world_.workload().exchanges[exchange];
+    const auto& variants = world_.universe().sets[e.set].traffic;
+    for (std::size_t v = 0; v < variants.size(); ++v) {
+        if (machine_.stats()[exchange][v].count == 0) continue;
+        for (const auto& t : variants[v]) {
+            const Remainder* r = t ? remainder_of(s_, *t) : nullptr;
+            if (r == nullptr) continue;
+            const EndpointPrice p = endpoint_price(s_, *t, e.size, 0, world_.protocol(e.set, v));
+            if (p.remainder_per_mille == 1000) continue;
+            return fmt::format("{} of {} x {}.{:03}{}", to_string(r->of), to_string(e.size),
+                               p.remainder_per_mille / 1000, p.remainder_per_mille % 1000,
+                               p.at_wire ? " (held at the wire's own time)" : "");
+        }
+    }
+    return {};
+}
+
+/// What of the machine's own curves, beyond its named figures, is in the times.
+void Reporter::describe_remainder() {
+    constexpr std::size_t kMostShown = 4;
+    if (s_.machine.remainder.empty() || s_.endpoint != EndpointModel::kCalibrated) return;
+    std::vector<std::string> applied;
+    std::size_t more = 0;
+    for (std::size_t x = 0; x < world_.workload().exchanges.size(); ++x) {
+        std::string one = remainder_text(x);
+        if (one.empty()) continue;
+        if (applied.size() == kMostShown)
+            ++more;
+        else
+            applied.push_back(std::move(one));
+    }
+    if (more > 0) applied.push_back(fmt::format("{} more", more));
+    const std::string machine = "remainder of machine " + s_.machine.name;
+    r_.assumptions.push_back(
+        applied.empty() ? fmt::format("{}: not applied, nothing ran like its curves ({}{})",
+                                      machine, to_string(s_.machine.remainder.front().of),
+                                      s_.machine.remainder.size() > 1 ? " and others" : "")
+                        : fmt::format("{}: besides its figures, times by its own curves: {}",
+                                      machine, fmt::join(applied, "; ")));
+}
+
 void Reporter::describe() {
     const auto add = [&](const std::vector<std::string>& more) {
         r_.assumptions.insert(r_.assumptions.end(), more.begin(), more.end());
@@ -469,6 +514,7 @@ void Reporter::describe() {
     warn_of_switches();
     warn_of_extrapolation();
     describe_prices();
+    describe_remainder();
     auto& m = r_.scenario;
     m["fabric.name"] = s_.fabric->name();
     for (const auto& [key, value] : s_.fabric->parameters()) m["fabric." + key] = value;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <set>
 
 #include "base/check.hpp"
 
@@ -74,9 +73,11 @@ Traffic::Traffic(const PlanTemplate& plan, std::uint64_t plan_key, std::vector<R
     WEFT_CHECK(plan.n == members_.size(), "a plan for {} ranks, {} members", plan.n,
                members_.size());
     for (const Channel& c : plan.channels) total_weight_ += c.weight;
-    std::set<HostId> hosts;
-    for (const RankId r : members_) hosts.insert(around.fabric->gpu(around.placement->gpu(r)).host);
+    std::map<HostId, std::size_t> hosts;
+    for (const RankId r : members_) ++hosts[around.fabric->gpu(around.placement->gpu(r)).host];
     hosts_ = hosts.size();
+    for (const auto& [host, held] : hosts)
+        spread_evenly_ = spread_evenly_ && held * hosts_ == members_.size();
     phases_ = number_phases(plan, phase_of_);
     for (const Channel& c : plan.channels)
         for (const Stage& stage : c.stages) {

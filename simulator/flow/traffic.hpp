@@ -152,6 +152,8 @@ class Traffic {
     [[nodiscard]] bool one_ring() const { return all_rings_ && phases_ == 1; }
     /// Hosts that hold members.
     [[nodiscard]] std::size_t hosts() const { return hosts_; }
+    /// As many members on each of them.
+    [[nodiscard]] bool spread_evenly() const { return spread_evenly_; }
 
   private:
     struct Stored {
@@ -186,6 +188,7 @@ class Traffic {
     Int128 total_weight_ = 0;
     std::vector<RankId> members_;
     std::size_t hosts_ = 0;
+    bool spread_evenly_ = true;
     const Placement* placement_;
     std::vector<LaneMaker*> makers_;
     const Legs* legs_;

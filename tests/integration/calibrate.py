@@ -63,17 +63,27 @@ def main():
         flags = ["--collective", "allreduce", "--host", "dgx-h200", "--as", "mine"]
         text = weft(folder, "calibrate", "ar.log", *flags)
         expect("no error of the curve", "all: median" in text)
+        expect("no remainder", "remainder: of" in text)
+        expect("no rows held out", "the 9 rows between: median" in text)
         expect("a sound row is called apart", "row apart" not in text)
         for i in (7, 10, 15):
             size = 65536 << i
             measured = size * 1.75 / CURVE[i] / 1e3
             found = simulated_us(folder, size, "mine.yaml")
             expect(f"{size // MIB} MiB: {found} us, measured {measured}",
-                   abs(found / measured - 1) < 0.1)
+                   abs(found / measured - 1) < 0.005)
+        bare = weft(folder, "calibrate", "ar.log", "--no-remainder", *flags[:-1], "bare")
+        expect("a remainder that was not wanted", "with the remainder" not in bare and
+               "remainder" not in (folder / "bare.yaml").read_text())
+        found = simulated_us(folder, 64 * MIB, "bare.yaml")
+        measured = 64 * MIB * 1.75 / CURVE[10] / 1e3
+        expect(f"64 MiB by the figures alone: {found} us, measured {measured}",
+               abs(found / measured - 1) < 0.1)
         far = weft(folder, "sim", "allreduce", "--size", "64MiB", "--gpus", "32", "--fabric",
                    "hosts:template=dgx-h200,hosts=4", "--library", "nccl-2.18", "--machine",
                    "mine.yaml")
         expect("four hosts are not called extrapolated", "extrapolated" in far)
+        expect("a remainder on four hosts", "remainder of machine mine: not applied" in far)
         log(folder / "wrong.log", WRONG)
         text = weft(folder, "calibrate", "wrong.log", *flags[:-1], "other")
         expect("a row 20 % off is not named", "512 MiB" in text.split("row apart", 1)[-1])
