@@ -20,6 +20,7 @@ class PausedLink {
         : f_(f),
           random_{seed, 0, "link"},
           vary_(random),
+          head_(seed % 2 != 0),
           buffer_{profile(f, headroom), std::vector<PortBuffer>(2, {headroom, 0})} {
         response_ = vary_ ? share(f.response) : f.response;
         at(SimTime{}, kSend);
