@@ -80,6 +80,7 @@ std::string first_line(const Trust& t, const std::string& endpoint, const std::s
     if (line.empty()) {
         std::string costs = "published ones and not your cluster's";
         if (machine != nccl_tuning_profile().name) costs = "those of machine " + machine;
+        if (endpoint == "detailed") costs = "published and assumed ones, fitted to nothing";
         if (endpoint == "ideal") costs = "none (small collectives come out too fast)";
         return "nothing measured backs this number: no measured times in the trace, endpoint costs "
                "are " +

@@ -309,8 +309,9 @@ std::vector<std::string> detailed_assumptions(const DetailedCosts& d) {
             fmt::format("{} {}", info.name, value_text(info.unit, d.figures[i].value)));
         if (d.figures[i].from.starts_with("assumed")) assumed.emplace_back(info.name);
     }
-    return {fmt::format("endpoint detailed, fitted to nothing: {}", fmt::join(figures, ", ")),
-            fmt::format("endpoint detailed: nobody has published {}", fmt::join(assumed, ", "))};
+    return {
+        fmt::format("endpoint detailed, fitted to nothing: {}", fmt::join(figures, ", ")),
+        fmt::format("endpoint detailed: without a published source: {}", fmt::join(assumed, ", "))};
 }
 
 }  // namespace weft

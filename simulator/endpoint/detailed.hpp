@@ -34,7 +34,7 @@ struct EndpointPart {
 /// What a link carries of its nominal rate: packets with their headers on links of NICs.
 [[nodiscard]] Bandwidth detailed_rate(const DetailedCosts& d, LinkKind kind, Bandwidth nominal);
 
-/// The figures in use, and which of them nobody has published.
+/// The figures in use, and which of them have no published source.
 [[nodiscard]] std::vector<std::string> detailed_assumptions(const DetailedCosts& d);
 
 }  // namespace weft
