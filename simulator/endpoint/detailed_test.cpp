@@ -268,7 +268,7 @@ TEST_CASE("a profile may set detailed figures, and need not", "[unit]") {
         .value = 250'001, .low = 250'001, .high = 300'000, .from = "a log"};
     p.detailed.at(Detail::kBlocks).value = 16;
     p.detailed.at(Detail::kBufferSimple).value = (4 << 20) + 1;
-    p.detailed.at(Detail::kBufferSimple).low = 1000;
+    p.detailed.at(Detail::kBufferSimple).low = 100'000;
     CHECK(parse_profile(to_yaml(p), "m.yaml").detailed == p.detailed);
     CHECK_THROWS_WITH(
         parse_profile("machine: lab\ncosts: {}\ndetailed:\n  proxy.massage: {}\n", "m.yaml"),

@@ -24,6 +24,7 @@ INPUTS = {
     "twice.yaml": b"fabric: hpn7\nfabric: rail2\n",
     "unit.yaml": b"fabric: hpn7\nparameters:\n  port_rate: 200\n",
     "key.yaml": b"fabric: hpn7\nparameters:\n  segmnets: 2\n",
+    "detailed.yaml": b"machine: lab\ncosts: {}\ndetailed: 5\n",
     "rate.yaml": b"machine: lab\ncosts:\n  nic.rate: {value: 120%}\n",
     "none.yaml": b"parameters:\n  segments: 2\n",
     "short.txt": b"HYBRID_TRANSFORMER all_gpus: 8 model_parallel_NPU_group: 8\n2\na -1 5 ALLRED",
@@ -95,6 +96,9 @@ CASES = [
     ("sim allreduce --size 1MiB --gpus 8 --machine h10", ["--machine", "h10", "YAML file"]),
     ("sim allreduce --size 1MiB --gpus 8 --machine {dir}/gone.yaml", ["gone.yaml", "--machine"]),
     ("sim allreduce --size 1MiB --gpus 8 --machine {dir}/rate.yaml", ["rate.yaml:3", "nic.rate"]),
+    ("sim allreduce --size 1MiB --gpus 8 --machine {dir}/detailed.yaml",
+     ["detailed.yaml:3", "detailed"]),
+    ("sim allreduce --size 1MiB --gpus 8 --endpoint detail", ["--endpoint", "detailed"]),
     ("replay {dir}/good.txt --machine {dir}/empty.yaml --out {out}", ["empty.yaml"]),
     # fabrics
     ("fabric hpm7", ["hpm7", "hpn7"]),
