@@ -101,6 +101,22 @@ SimDuration Parameters::duration(const std::string& key) const {
     }
 }
 
+std::int64_t Parameters::share(const std::string& key, std::int64_t low, std::int64_t high) const {
+    std::int64_t value = 0;
+    try {
+        value = parse_share(text(key));
+    } catch (const ConfigError& e) {
+        throw e.at({}, 0, where_ + ": " + key);
+    }
+    if (value < low || value > high)
+        reject(key, fmt::format("{} to {}", share_text(low), share_text(high)), share_text(high));
+    return value;
+}
+
+bool Parameters::is(const std::string& key, const std::string& word) const {
+    return text(key) == word;
+}
+
 std::size_t Parameters::choice(const std::string& key,
                                const std::vector<std::string>& names) const {
     const auto at = std::find(names.begin(), names.end(), text(key));

@@ -28,6 +28,11 @@ class Parameters {
     [[nodiscard]] Bandwidth rate_or(const std::string& key, const std::string& word,
                                     Bandwidth instead) const;
     [[nodiscard]] SimDuration duration(const std::string& key) const;
+    /// A share in [low, high], parts per 10^9: "95%".
+    [[nodiscard]] std::int64_t share(const std::string& key, std::int64_t low,
+                                     std::int64_t high) const;
+    /// Whether the text is `word`, such as "auto".
+    [[nodiscard]] bool is(const std::string& key, const std::string& word) const;
     /// One of `names`; returns its index.
     [[nodiscard]] std::size_t choice(const std::string& key,
                                      const std::vector<std::string>& names) const;

@@ -5,11 +5,18 @@ namespace weft {
 // One per file.
 CongestionRegistry::Row fixed_rate_row();
 CongestionRegistry::Row window_row();
+CongestionRegistry::Row dcqcn_row();
+CongestionRegistry::Row hpcc_row();
+CongestionRegistry::Row swift_row();
+CongestionRegistry::Row dctcp_row();
+CongestionRegistry::Row timely_row();
+CongestionRegistry::Row nscc_row();
 
 const CongestionRegistry& congestion_controls() {
     static const CongestionRegistry all = [] {
         CongestionRegistry r("congestion control");
-        for (const auto row : {fixed_rate_row, window_row}) {
+        for (const auto row : {fixed_rate_row, window_row, dcqcn_row, hpcc_row, swift_row,
+                               dctcp_row, timely_row, nscc_row}) {
             CongestionRegistry::Row made = row();
             r.add(std::move(made.info), made.make);
         }

@@ -107,10 +107,19 @@ struct CongestionNeeds {
     EcnProfile (*marking)(Bandwidth port_rate, const PathFacts& path) = nullptr;
 };
 
+/// What its defaults hold to on one bottleneck; the generic tests measure it. Less than the usual
+/// needs a reason.
+struct CongestionPromises {
+    int fairness_percent = 90;  // Jain's index of two flows, the second of which came later
+    int reaction_rtts = 5;      // until a halved bottleneck is not overfed by 10 %; 0: never
+    const char* why = "";
+};
+
 struct CongestionAlgorithm {
     CongestionNeeds needs;
     std::unique_ptr<CongestionControl> (*make)(const Parameters& p,
                                                const PathFacts& path) = nullptr;
+    CongestionPromises promises = {};
 };
 
 using CongestionRegistry = Registry<CongestionAlgorithm>;

@@ -17,14 +17,16 @@ class FixedRate final : public CongestionControl {
 }  // namespace
 
 CongestionRegistry::Row fixed_rate_row() {
-    return {
-        {"fixed-rate",
-         "Paced at one rate, without feedback",
-         "none",
-         {{"rate", "bit/s", "line", "line, or a rate"}}},
-        {{}, [](const Parameters& p, const PathFacts& path) -> std::unique_ptr<CongestionControl> {
-             return std::make_unique<FixedRate>(p.rate_or("rate", "line", path.line_rate), path);
-         }}};
+    return {{"fixed-rate",
+             "Paced at one rate, without feedback",
+             "none",
+             {{"rate", "bit/s", "line", "line, or a rate"}}},
+            {{},
+             [](const Parameters& p, const PathFacts& path) -> std::unique_ptr<CongestionControl> {
+                 return std::make_unique<FixedRate>(p.rate_or("rate", "line", path.line_rate),
+                                                    path);
+             },
+             {.reaction_rtts = 0, .why = "it listens to nothing; PFC holds it"}}};
 }
 
 }  // namespace weft
