@@ -58,6 +58,11 @@ namespace weft {
     return ack.acked_to + static_cast<std::uint64_t>(std::max(Bytes{0}, ack.in_flight).count());
 }
 
+/// Whether the sender has use for a larger window: it filled at least half of this one.
+[[nodiscard]] inline bool uses_window(const Ack& ack, double window) {
+    return 2 * (as_double(ack.in_flight) + as_double(ack.acked)) >= window;
+}
+
 /// base^n by squaring.
 [[nodiscard]] inline double power(double base, std::int64_t n) {
     double result = 1;

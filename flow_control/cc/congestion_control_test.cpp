@@ -40,9 +40,9 @@ SimDuration random_step(RandomStream& r) {
 /// One sender fed with what no network would send.
 class Storm {
   public:
-    Storm(const CongestionRegistry::Row& row, std::uint64_t seed)
+    Storm(const std::string& text, std::uint64_t seed)
         : random_(seed, 0, "storm"), path_(random_path(random_)) {
-        cc_ = row.make.make(Parameters(row.info, {}, row.info.name), path_);
+        cc_ = choose_congestion(text).make(path_);
         REQUIRE(within_bounds(*cc_, path_));
     }
     /// A hash of all answers, for comparison.
@@ -141,23 +141,32 @@ double goodput(const OneBottleneck& net, std::size_t flow, Bytes before, SimDura
            static_cast<double>(span.ps());
 }
 
+/// Every row as it is, and the forms that some have besides.
+std::vector<std::string> all_forms() {
+    std::vector<std::string> all = {"dcqcn:set=paper",    "dcqcn:set=vendor", "dcqcn:set=simai",
+                                    "dcqcn:feedback=cnp", "dctcp:form=rate",  "timely:form=patched",
+                                    "nscc:target=100%"};
+    for (const auto& row : registry().rows()) all.push_back(row.info.name);
+    return all;
+}
+
 }  // namespace
 
 TEST_CASE("every congestion control stays within its bounds in 1000 storms", "[property]") {
-    for (const auto& row : registry().rows()) {
-        INFO(row.info.name);
+    for (const std::string& text : all_forms()) {
+        INFO(text);
         for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
             INFO("seed " << seed);
-            Storm(row, seed).run(200);
+            Storm(text, seed).run(100);
         }
     }
 }
 
 TEST_CASE("every congestion control gives the same answers to the same events", "[property]") {
-    for (const auto& row : registry().rows()) {
-        INFO(row.info.name);
+    for (const std::string& text : all_forms()) {
+        INFO(text);
         for (std::uint64_t seed = 1; seed <= 20; ++seed)
-            CHECK(Storm(row, seed).run(500) == Storm(row, seed).run(500));
+            CHECK(Storm(text, seed).run(500) == Storm(text, seed).run(500));
     }
 }
 

@@ -7,9 +7,10 @@
 // senders do. Form `rate` is what HPCC's ns-3 runs beside RDMA: the same law on a rate that starts
 // at line rate, without a window (facts C2: 615 Mb/s = one packet of 1000 B per 13 us, so the
 // default step is one packet per base round trip in both forms). alpha starts at 1 (referees).
-// Losses: half, once a round trip; a timeout leaves one packet. Leaves out: delayed-ACK state of
-// the receiver (ACKs say how many bytes were marked), slow start.
-// Marking: a step at 30 KB per 10 Gb/s (facts C2). g = 1/16.
+// A window grows only while at least half of it is in use (RFC 7661). Losses: half, once a round
+// trip; a timeout leaves one packet. Leaves out: delayed-ACK state of the receiver (ACKs say how
+// many bytes were marked), slow start. Marking: a step at 30 KB per 10 Gb/s (facts C2), on arrival.
+// g = 1/16.
 #include "flow_control/cc/bounds.hpp"
 #include "flow_control/cc/congestion_control.hpp"
 
@@ -27,8 +28,7 @@ class Dctcp final : public CongestionControl {
           step_(as_double(step) * trip_ / 8e12),
           full_(as_double(path.line_rate) * trip_ / 8e12),
           least_(by_rate ? step_ / 16 : as_double(path.packet)),
-          // A window may hold a queue besides: twice the mark is never reached by a law that
-          // halves.
+          // A window holds a queue besides the path; marks bound it, and this where nothing marks.
           most_(by_rate ? full_ : 16 * std::max(full_, as_double(path.packet))),
           size_(std::max(full_, least_)) {
         answer();
@@ -41,9 +41,12 @@ class Dctcp final : public CongestionControl {
         if (acked_to_ > trip_ends_ && acked_ > 0) end_trip();
         if (ack.marked > Bytes{0}) {
             cut(1 - alpha_ / 2);
-        } else if (acked_to_ > cut_ends_ && ack.acked > Bytes{0}) {
-            // One step a round trip, spread over what a round trip acknowledges.
-            size_ += step_ * std::min(1.0, as_double(ack.acked) / size_);
+        } else if (acked_to_ > cut_ends_ && ack.acked > Bytes{0} &&
+                   (by_rate_ || uses_window(ack, size_))) {
+            // One step a round trip, spread over what one acknowledges: what was in flight.
+            size_ += step_ * within(as_double(ack.acked) /
+                                        (as_double(ack.in_flight) + as_double(ack.acked)),
+                                    0, 1);
         }
         answer();
     }
@@ -91,7 +94,7 @@ class Dctcp final : public CongestionControl {
 
 EcnProfile marking(Bandwidth rate, const PathFacts&) {
     const Bytes step = scaled_to(rate, Bytes{30'000}, Bandwidth{10'000'000'000});
-    return {.on = true, .low = step, .high = step};
+    return {.on = true, .low = step, .high = step, .at_dequeue = false};
 }
 
 }  // namespace

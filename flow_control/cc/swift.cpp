@@ -7,6 +7,8 @@
 //   above      once a round trip cwnd *= max(1 - beta (delay - target) / delay, 1 - mdf)
 //   loss       cwnd *= 1 - mdf once a round trip; after 5 timeouts in a row the smallest window
 //   cwnd < 1   one packet in flight, paced at cwnd packets a round trip
+// The window grows only while at least half of it is in use, so that a sender that its port or its
+// work holds back does not gather one that it has not earned (RFC 7661, for TCP).
 // delay is the whole round trip. Leaves out: the second window for delay in end hosts and the split
 // of the two by NIC time stamps.
 // Defaults (facts C2, the public simulation of csg-htsim, whose authors call several guesses): base
@@ -44,7 +46,8 @@ class Swift final : public CongestionControl {
         round_trip_ += (delay - round_trip_) / 8;
         const double acked = as_double(ack.acked) / as_double(path_.packet);
         if (delay < goal) {
-            packets_ += s_.increase * acked / std::max(1.0, packets_);
+            if (uses_window(ack, packets_ * as_double(path_.packet)))
+                packets_ += s_.increase * acked / std::max(1.0, packets_);
         } else {
             cut(ack.now, std::max(1 - s_.beta * (delay - goal) / delay, 1 - s_.most_cut));
         }

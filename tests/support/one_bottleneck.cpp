@@ -112,6 +112,7 @@ void OneBottleneck::arrive(std::uint32_t flow, Packet packet) {
         trimmed_ += o_.packet;
         return post(now_ + o_.delay / 2, Kind::kNack, flow);
     }
+    if (!o_.marking.at_dequeue) packet.marked = o_.marking.marks(queued_, random_.next());
     queued_ += o_.packet;
     most_ = std::max(most_, queued_);
     waiting_.emplace_back(flow, packet);
@@ -132,7 +133,7 @@ void OneBottleneck::served(std::uint32_t flow, Packet packet) {
     count_queue();
     queued_ -= o_.packet;
     least_ = std::min(least_, queued_);
-    packet.marked = o_.marking.marks(queued_, random_.next());
+    if (o_.marking.at_dequeue) packet.marked = o_.marking.marks(queued_, random_.next());
     ++packets_;
     marks_ += packet.marked ? 1 : 0;
     f.delivered += o_.packet;
