@@ -117,6 +117,17 @@ bool Parameters::is(const std::string& key, const std::string& word) const {
     return text(key) == word;
 }
 
+Bytes Parameters::bytes(const std::string& key) const {
+    Bytes size;
+    try {
+        size = parse_bytes(text(key));
+    } catch (const ConfigError& e) {
+        throw e.at({}, 0, where_ + ": " + key);
+    }
+    if (size <= Bytes{0}) reject(key, "at least 1 B", "64KiB");
+    return size;
+}
+
 std::size_t Parameters::choice(const std::string& key,
                                const std::vector<std::string>& names) const {
     const auto at = std::find(names.begin(), names.end(), text(key));

@@ -33,6 +33,7 @@ class Parameters {
                                      std::int64_t high) const;
     /// Whether the text is `word`, such as "auto".
     [[nodiscard]] bool is(const std::string& key, const std::string& word) const;
+    [[nodiscard]] Bytes bytes(const std::string& key) const;  // positive
     /// One of `names`; returns its index.
     [[nodiscard]] std::size_t choice(const std::string& key,
                                      const std::vector<std::string>& names) const;

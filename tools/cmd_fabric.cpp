@@ -6,7 +6,7 @@
 #include "tools/commands.hpp"
 #include "topology/describe.hpp"
 #include "topology/fabrics/fabrics.hpp"
-#include "topology/io/yaml.hpp"
+#include "topology/io/load.hpp"
 
 namespace weft::tools {
 namespace {

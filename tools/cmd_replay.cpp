@@ -17,7 +17,7 @@
 #include "tools/report/report.hpp"
 #include "tools/trust.hpp"
 #include "tools/variation.hpp"
-#include "topology/io/yaml.hpp"
+#include "topology/io/load.hpp"
 #include "traces/load.hpp"
 
 namespace weft::tools {

@@ -7,7 +7,7 @@
 #include "base/rng.hpp"
 #include "tools/commands.hpp"
 #include "topology/fabrics/fabrics.hpp"
-#include "topology/io/yaml.hpp"
+#include "topology/io/load.hpp"
 #include "topology/routing/router.hpp"
 
 namespace weft::tools {

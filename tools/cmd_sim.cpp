@@ -13,7 +13,7 @@
 #include "tools/progress.hpp"
 #include "tools/report/report.hpp"
 #include "tools/variation.hpp"
-#include "topology/io/yaml.hpp"
+#include "topology/io/load.hpp"
 #include "traces/synth/synth.hpp"
 
 namespace weft::tools {

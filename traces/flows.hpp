@@ -17,6 +17,11 @@
 namespace weft {
 
 inline constexpr std::uint32_t kNoTrigger = ~std::uint32_t{0};
+inline constexpr std::uint32_t kOwnConnection = ~std::uint32_t{0};
+
+/// Tags by HPCC's convention.
+inline constexpr std::uint16_t kBackgroundTag = 100;
+inline constexpr std::uint16_t kIncastTag = 200;
 
 struct FlowSpec {
     GpuId src;
@@ -27,6 +32,8 @@ struct FlowSpec {
     std::uint32_t send_done = kNoTrigger;  // activated when all of it is acknowledged
     std::uint32_t recv_done = kNoTrigger;  // activated when all of it has arrived
     std::uint16_t tag = 0;                 // of the input, for grouping: background, incast
+    /// Flows of one number are messages of one connection, in the order in which they start.
+    std::uint32_t connection = kOwnConnection;
 };
 
 struct FlowTrigger {
@@ -44,5 +51,8 @@ struct FlowSet {
     std::vector<FlowTrigger> triggers;
     std::vector<std::string> notes;  // what was assumed in reading, one sentence each
 };
+
+/// ConfigError where a flow's ends are not two of `gpus` GPUs.
+void check_ends(const FlowSet& set, std::size_t gpus);
 
 }  // namespace weft

@@ -1,6 +1,7 @@
 #include "simulator/packet/flow_run.hpp"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "base/result.hpp"
@@ -57,6 +58,23 @@ class Runner {
 
     void start(std::uint32_t f) {
         const FlowSpec& spec = set_.flows[f];
+        const ConnectionId c = connection_of(f);
+        FlowTimes& t = run_.flows[f];
+        t.start = network_.now();
+        t.alone = network_.alone(c, spec.size);
+        network_.send(c, spec.size, f);
+    }
+
+    ConnectionId connection_of(std::uint32_t f) {
+        const std::uint32_t shared = set_.flows[f].connection;
+        if (shared == kOwnConnection) return connect(f);
+        const auto [at, fresh] = shared_.try_emplace(shared);
+        if (fresh) at->second = connect(f);
+        return at->second;
+    }
+
+    ConnectionId connect(std::uint32_t f) {
+        const FlowSpec& spec = set_.flows[f];
         const Edge edge = router_.edge(spec.src, spec.dst);
         const auto port = static_cast<std::uint16_t>(49152 + mix64(options_.seed, f) % 16384);
         const std::optional<Route> route = router_.ecmp(edge, port);
@@ -67,12 +85,8 @@ class Runner {
                                .found = route ? "a flow to itself" : "no way to its destination",
                                .expected = "two hosts that reach each other",
                                .example = {}});
-        const ConnectionId c = network_.connect(path_of(fabric_, *route));
-        FlowTimes& t = run_.flows[f];
-        t.start = network_.now();
-        t.alone = network_.alone(c, spec.size);
         ++run_.connections;
-        network_.send(c, spec.size, f);
+        return network_.connect(path_of(fabric_, *route));
     }
 
     void tell(const Network::Report& r) {
@@ -103,6 +117,7 @@ class Runner {
     std::size_t next_ = 0;
     std::vector<std::vector<std::uint32_t>> waiting_;  // by trigger
     std::vector<std::uint32_t> activations_;
+    std::map<std::uint32_t, ConnectionId> shared_;  // by FlowSpec::connection
     FlowRun run_;
 };
 

@@ -1,9 +1,9 @@
 #pragma once
 // run_flows: a FlowSet on the packet engine, without Plans.
 //
-// Models: one connection a flow, on the path that its 5-tuple hashes to (source ports are drawn
-// from the seed) or spread by the switches; starts and triggers. Leaves out: several queue pairs a
-// flow.
+// Models: one connection a flow (or one for all messages of a number), on the path that its 5-tuple
+// hashes to (source ports are drawn from the seed) or spread by the switches; starts and triggers.
+// Leaves out: several queue pairs a flow.
 #include <functional>
 #include <vector>
 

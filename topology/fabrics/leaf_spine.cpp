@@ -12,12 +12,7 @@ Fabric make_leaf_spine(const Parameters& p) {
     const Bandwidth trunk = p.rate("trunk_rate");
     const SimDuration latency = p.duration("latency");
     if (leaves > 1 && spines == 0) p.reject("spines", "at least 1 where there are leaves", "4");
-    HostTemplate t;
-    t.gpus = t.nics = t.ports = 1;
-    t.port_rate = p.rate("rate");
-    t.port_latency = latency;
-    t.pcie = Bandwidth{100'000'000'000'000};
-    t.in_network = false;
+    const HostTemplate t = end_host(p.rate("rate"), latency);
 
     FabricBuilder b{"leaf-spine"};
     b.parameters(p.resolved());

@@ -84,6 +84,16 @@ const std::vector<NamedHost>& host_templates() {
     return rows;
 }
 
+HostTemplate end_host(Bandwidth rate, SimDuration latency) {
+    HostTemplate t;
+    t.gpus = t.nics = t.ports = 1;
+    t.port_rate = rate;
+    t.port_latency = latency;
+    t.pcie = Bandwidth{100'000'000'000'000};
+    t.in_network = false;
+    return t;
+}
+
 std::vector<std::string> host_template_names() {
     std::vector<std::string> names;
     for (const NamedHost& row : host_templates()) names.push_back(row.name);

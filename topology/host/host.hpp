@@ -37,6 +37,9 @@ struct HostTemplate {
     CpuVendor cpu = CpuVendor::kIntel;
 };
 
+/// A host as network simulators have it: one GPU, one NIC of one port, and PCIe never the limit.
+[[nodiscard]] HostTemplate end_host(Bandwidth rate, SimDuration latency);
+
 /// A template that a fabric file may name.
 struct NamedHost {
     std::string name;

@@ -13,11 +13,6 @@ bool ends_with(const std::string& text, const std::string& end) {
            text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-bool is_path(const std::string& text) {
-    return text.find('/') != std::string::npos || ends_with(text, ".yaml") ||
-           ends_with(text, ".yml");
-}
-
 /// Family by name; a wrong value is reported at its own line.
 Fabric read_family(MapReader& m, const KeyValues& more) {
     const std::string family = m.text("fabric", "hpn7");
@@ -113,12 +108,6 @@ Fabric parse_fabric(const std::string& yaml, const std::string& file, const KeyV
     Fabric fabric = m.has("name") || m.has("hosts") ? read_free(m, more) : read_family(m, more);
     if (health != nullptr) read_health(*health, file, fabric);
     return fabric;
-}
-
-Fabric load_fabric(const std::string& name_or_path, const KeyValues& more) {
-    if (is_path(name_or_path))
-        return parse_fabric(read_text_file(name_or_path), name_or_path, more);
-    return make_fabric_from_text(name_or_path, more);
 }
 
 }  // namespace weft

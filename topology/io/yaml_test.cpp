@@ -5,6 +5,7 @@
 #include "base/result.hpp"
 #include "topology/describe.hpp"
 #include "topology/fabrics/fabrics.hpp"
+#include "topology/io/load.hpp"
 #include "topology/routing/router.hpp"
 
 using namespace weft;

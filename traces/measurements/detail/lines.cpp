@@ -8,62 +8,7 @@ namespace {
 
 constexpr std::int64_t kMaxPs = 3'600'000'000'000'000;  // one hour
 
-bool blank(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
-}
-
 }  // namespace
-
-std::vector<Line> lines_of(std::string_view text) {
-    std::vector<Line> lines;
-    int number = 1;
-    while (!text.empty()) {
-        const std::size_t end = text.find('\n');
-        const bool last = end == std::string_view::npos;
-        lines.push_back({number++, text.substr(0, end), last});
-        text.remove_prefix(last ? text.size() : end + 1);
-    }
-    return lines;
-}
-
-std::vector<std::string_view> words_of(std::string_view line) {
-    std::vector<std::string_view> words;
-    std::size_t i = 0;
-    while (i < line.size()) {
-        while (i < line.size() && blank(line[i])) ++i;
-        const std::size_t start = i;
-        while (i < line.size() && !blank(line[i])) ++i;
-        if (i > start) words.push_back(line.substr(start, i - start));
-    }
-    return words;
-}
-
-std::string_view trim(std::string_view text) {
-    while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-    while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-    return text;
-}
-
-std::int64_t whole_number(std::string_view text) {
-    if (text.empty() || text.size() > 24 || text.front() == '_' || text.back() == '_') return -1;
-    std::int64_t value = 0;
-    for (const char c : text) {
-        if (c == '_') continue;
-        if (c < '0' || c > '9' || value > (std::int64_t{1} << 55)) return -1;
-        value = value * 10 + (c - '0');
-    }
-    return value;
-}
-
-void fail(const Place& at, const std::string& key, std::string_view found,
-          const std::string& expected, const std::string& example) {
-    throw ConfigError({.file = at.file == nullptr ? std::string() : *at.file,
-                       .line = at.line,
-                       .key = key,
-                       .found = printable(found),
-                       .expected = expected,
-                       .example = example});
-}
 
 SimDuration duration_at(const Place& at, std::string_view number, const char* unit) {
     try {

@@ -1,37 +1,22 @@
 #pragma once
-// Small tools that the readers of measured output share: lines with numbers, words, one error.
+// Small tools that the readers of measured output share, beyond base/text.hpp.
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/result.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "traces/measurements/import.hpp"
 
 namespace weft::logs {
 
-/// Where a reader stands; errors name it.
-struct Place {
-    const std::string* file = nullptr;
-    int line = 0;
-};
-
-struct Line {
-    int number = 0;
-    std::string_view text;  // without the end of line
-    bool last = false;      // the text ends here, without an end of line
-};
-
-[[nodiscard]] std::vector<Line> lines_of(std::string_view text);
-/// Words between blanks.
-[[nodiscard]] std::vector<std::string_view> words_of(std::string_view line);
-[[nodiscard]] std::string_view trim(std::string_view text);
-/// Digits only, with at most `most` as a value; -1 otherwise. Underscores between digits are
-/// allowed.
-[[nodiscard]] std::int64_t whole_number(std::string_view text);
-
-[[noreturn]] void fail(const Place& at, const std::string& key, std::string_view found,
-                       const std::string& expected, const std::string& example);
+using text::fail;
+using text::Line;
+using text::lines_of;
+using text::Place;
+using text::trim;
+using text::whole_number;
+using text::words_of;
 
 /// A number and its unit, such as "12.5" and "us"; the error names place and key.
 [[nodiscard]] SimDuration duration_at(const Place& at, std::string_view number, const char* unit);

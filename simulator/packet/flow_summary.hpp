@@ -1,0 +1,45 @@
+#pragma once
+// FlowSummary: what a FlowRun says in a few lines: completion times and slowdowns, by size.
+//
+// Models: completion = the sender knows that all has arrived, from the start; slowdown = completion
+// over what the flow takes alone, at least 1 (HPCC, SIGCOMM 2019, figure 11). Percentiles are
+// nearest ranks. Sizes are cut into 20 bins of equally many flows; bins that end at one size are
+// one. Leaves out: flows that did not finish, which are counted.
+#include <cstdint>
+#include <vector>
+
+#include "simulator/packet/flow_run.hpp"
+
+namespace weft::packet {
+
+struct Percentiles {
+    std::int64_t p50 = 0;
+    std::int64_t p95 = 0;
+    std::int64_t p99 = 0;
+    std::int64_t max = 0;
+};
+
+struct SizeBin {
+    Bytes largest;
+    std::size_t flows = 0;
+    Percentiles slowdown_milli;
+};
+
+/// Flows of one tag.
+struct FlowGroup {
+    std::uint16_t tag = 0;
+    std::size_t flows = 0;
+    std::size_t finished = 0;
+    std::size_t never_started = 0;
+    Bytes bytes;  // of the finished ones
+    Percentiles completion_ps;
+    Percentiles slowdown_milli;
+    std::vector<SizeBin> bins;
+};
+
+/// By tag, lowest first.
+[[nodiscard]] std::vector<FlowGroup> summarize(const FlowSet& set, const FlowRun& run);
+/// Completion over the time alone, in thousandths.
+[[nodiscard]] std::int64_t slowdown_milli(const FlowTimes& t);
+
+}  // namespace weft::packet
