@@ -1,11 +1,8 @@
 // weft replay: the main job. A trace on a fabric: how long a step takes, and where the time goes.
 #include <chrono>
 #include <fmt/format.h>
-#include <fstream>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
-#include <unistd.h>
 
 #include "simulator/band.hpp"
 #include "simulator/scenario.hpp"
@@ -15,6 +12,7 @@
 #include "tools/flags.hpp"
 #include "tools/progress.hpp"
 #include "tools/report/report.hpp"
+#include "tools/run_file.hpp"
 #include "tools/trust.hpp"
 #include "tools/variation.hpp"
 #include "topology/io/load.hpp"
@@ -96,24 +94,6 @@ Report report_of(const Options& o, const Scenario& s, const Result& r) {
     return report;
 }
 
-std::string command_line() {
-    std::ifstream in("/proc/self/cmdline", std::ios::binary);
-    std::string words((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-    for (char& c : words)
-        if (c == '\0') c = ' ';
-    if (!words.empty()) words.pop_back();
-    return words;
-}
-
-std::string run_json(double load_s, double simulate_s) {
-    std::string host(256, '\0');
-    if (gethostname(host.data(), host.size() - 1) != 0) host = "unknown";
-    const nlohmann::json j{{"schema", "weft/run/1"},         {"version", WEFT_VERSION},
-                           {"command_line", command_line()}, {"host", host.c_str()},
-                           {"load_wall_s", load_s},          {"simulate_wall_s", simulate_s}};
-    return j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
-
 Workload load(const Options& o) {
     LoadOptions options;
     options.gpus = o.gpus;
@@ -190,7 +170,8 @@ int run_replay(const Options& o) {
     write_atomically(out / "result.json", json);
     write_atomically(out / "timeline.json", trace_events(r));
     write_atomically(out / "report.html", html_report(report));
-    write_atomically(out / "run.json", run_json(loaded.count(), simulated.count()));
+    write_atomically(out / "run.json", run_json({{"load_wall_s", loaded.count()},
+                                                 {"simulate_wall_s", simulated.count()}}));
     if (o.json) {
         fmt::print("{}", json);
     } else {

@@ -31,8 +31,7 @@ std::vector<SizeBin> bins_of(std::vector<Finished>& flows) {
     for (std::size_t b = 1; b <= kBins; ++b) {
         const std::size_t end = flows.size() * b / kBins;
         if (end == begin) continue;
-        const std::size_t next = flows.size() * (b + 1) / kBins;
-        if (b < kBins && next > end && flows[next - 1].size == flows[end - 1].size) continue;
+        if (end < flows.size() && flows[end].size == flows[end - 1].size) continue;
         std::vector<std::int64_t> slowdowns;
         for (std::size_t i = begin; i < end; ++i) slowdowns.push_back(flows[i].slowdown);
         bins.push_back({.largest = flows[end - 1].size,

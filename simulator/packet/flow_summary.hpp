@@ -3,8 +3,8 @@
 //
 // Models: completion = the sender knows that all has arrived, from the start; slowdown = completion
 // over what the flow takes alone, at least 1 (HPCC, SIGCOMM 2019, figure 11). Percentiles are
-// nearest ranks. Sizes are cut into 20 bins of equally many flows; bins that end at one size are
-// one. Leaves out: flows that did not finish, which are counted.
+// nearest ranks. Sizes are cut into up to 20 bins of equally many flows, never between flows of one
+// size. Leaves out: flows that did not finish, which are counted.
 #include <cstdint>
 #include <vector>
 

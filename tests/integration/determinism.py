@@ -26,6 +26,9 @@ SYMMETRIC += [f"replay {SAMPLE} --fabric hpn7 --out {{out}} --json"]
 COMMANDS = SYMMETRIC + [
     "fabric hpn7 --json",
     "route --fabric hpn7 --from 0 --to 1024 --qps 8 --json",
+    "flows --generate websearch:load=50%,time=100us,incast=8 --fabric leaf-spine --json",
+    "flows traces/samples/triggers.cm --fabric traces/samples/fat_16.topo --spread entropy "
+    "--out {out}",
 ]
 
 
