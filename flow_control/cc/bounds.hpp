@@ -40,6 +40,11 @@ namespace weft {
     return std::max(path.packet, bytes_in(path.base_rtt, path.line_rate));
 }
 
+/// What a sender at `rate` may have in flight where the window follows the rate.
+[[nodiscard]] inline Bytes window_at(const PathFacts& path, Bandwidth rate) {
+    return std::max(path.packet, bytes_in(path.base_rtt, rate));
+}
+
 /// `amount`, given for a port of `reference`, at a port of `rate`.
 [[nodiscard]] inline Bandwidth scaled_to(Bandwidth rate, Bandwidth amount, Bandwidth reference) {
     const Int128 wide =

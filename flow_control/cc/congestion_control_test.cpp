@@ -143,9 +143,10 @@ double goodput(const OneBottleneck& net, std::size_t flow, Bytes before, SimDura
 
 /// Every row as it is, and the forms that some have besides.
 std::vector<std::string> all_forms() {
-    std::vector<std::string> all = {"dcqcn:set=paper",    "dcqcn:set=vendor", "dcqcn:set=simai",
-                                    "dcqcn:feedback=cnp", "dctcp:form=rate",  "timely:form=patched",
-                                    "nscc:target=100%"};
+    std::vector<std::string> all = {
+        "dcqcn:set=paper",    "dcqcn:set=vendor",    "dcqcn:set=simai",  "dcqcn:feedback=cnp",
+        "dctcp:form=rate",    "dctcp:form=both",     "timely:window=on", "nscc:network-rtt=20us",
+        "nscc:network-rtt=0", "timely:form=patched", "nscc:target=100%"};
     for (const auto& row : registry().rows()) all.push_back(row.info.name);
     return all;
 }
@@ -242,7 +243,8 @@ TEST_CASE("choosing a congestion control says what is wrong", "[unit]") {
          {"dcqcn:set=best", "dcqcn:gain=200%", "dcqcn:alpha-interval=0", "dcqcn:recovery=0",
           "dcqcn:feedback=none", "hpcc:utilisation=0%", "hpcc:stages=-1", "swift:base=2s",
           "swift:high=1", "swift:low=0%", "dctcp:form=tcp", "dctcp:gain=0%", "timely:low=0",
-          "timely:low=1ms", "timely:beta=101%", "nscc:target=0%", "fixed-rate:rate=0Gbps"}) {
+          "timely:low=1ms", "timely:beta=101%", "nscc:target=0%", "nscc:network-rtt=2s",
+          "fixed-rate:rate=0Gbps"}) {
         INFO(bad);
         CHECK_THROWS_AS(choose_congestion(bad).make(path), ConfigError);
     }

@@ -182,11 +182,7 @@ class Dcqcn final : public CongestionControl {
             increase_at_ = SimTime::never();
             byte_stage_ = kNoWindow;
         }
-        if (s_.window)
-            window_ =
-                std::max(path_.packet,
-                         Bytes{static_cast<std::int64_t>(as_double(path_product(path_)) * current_ /
-                                                         as_double(path_.line_rate))});
+        if (s_.window) window_ = window_at(path_, rate_);
         set_timer();
     }
     void set_timer() { timer_ = std::min(cut_at_, increase_at_); }

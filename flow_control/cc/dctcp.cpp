@@ -20,9 +20,10 @@ namespace {
 class Dctcp final : public CongestionControl {
   public:
     /// Sizes are windows in bytes; the rate form keeps rate x base round trip as its window.
-    Dctcp(double gain, bool by_rate, Bandwidth step, const PathFacts& path)
+    Dctcp(double gain, bool by_rate, bool window, Bandwidth step, const PathFacts& path)
         : gain_(gain),
           by_rate_(by_rate),
+          rate_window_(window),
           path_(path),
           trip_(std::max(1.0, as_double(path.base_rtt))),
           step_(as_double(step) * trip_ / 8e12),
@@ -75,6 +76,7 @@ class Dctcp final : public CongestionControl {
         size_ = within(size_, least_, most_);
         if (by_rate_) {
             rate_ = rate_within(size_ * 8e12 / trip_, Bandwidth{1}, path_.line_rate);
+            if (rate_window_) window_ = window_at(path_, rate_);
         } else {
             rate_ = path_.line_rate;
             window_ = std::max(path_.packet, Bytes{static_cast<std::int64_t>(size_)});
@@ -82,7 +84,7 @@ class Dctcp final : public CongestionControl {
     }
 
     double gain_;
-    bool by_rate_;
+    bool by_rate_, rate_window_;
     PathFacts path_;
     double trip_, step_, full_, least_, most_;
     double size_;
@@ -100,25 +102,26 @@ EcnProfile marking(Bandwidth rate, const PathFacts&) {
 }  // namespace
 
 CongestionRegistry::Row dctcp_row() {
-    return {
-        {"dctcp",
-         "Cuts in proportion to the share of marked bytes",
-         "Alizadeh et al., Data Center TCP, SIGCOMM 2010; rate form: Li et al. (HPCC), SIGCOMM "
-         "2019, their ns-3 configuration",
-         {{"form", "", "window", "window or rate"},
-          {"gain", "%", "6.25%", "g"},
-          {"step", "bit/s", "packet", "growth a round trip; packet: one a base round trip"}}},
-        {{.marking = marking},
-         [](const Parameters& p, const PathFacts& path) -> std::unique_ptr<CongestionControl> {
-             const SimDuration trip = std::max(path.base_rtt, ps(1));
-             const Int128 packet = Int128{path.packet.count()} * 8'000'000'000'000 / trip.ps();
-             const Bandwidth step = p.rate_or("step", "packet",
-                                              Bandwidth{static_cast<std::int64_t>(std::min<Int128>(
-                                                  packet, path.line_rate.bits_per_second()))});
-             return std::make_unique<Dctcp>(
-                 static_cast<double>(p.share("gain", 1, 1'000'000'000)) / 1e9,
-                 p.choice("form", {"window", "rate"}) == 1, std::min(step, path.line_rate), path);
-         }}};
+    return {{"dctcp",
+             "Cuts in proportion to the share of marked bytes",
+             "Alizadeh et al., Data Center TCP, SIGCOMM 2010; rate form: Li et al. (HPCC), SIGCOMM "
+             "2019, their ns-3 configuration",
+             {{"form", "", "window", "window, rate, or both: a rate and a window in step with it"},
+              {"gain", "%", "6.25%", "g"},
+              {"step", "bit/s", "packet", "growth a round trip; packet: one a base round trip"}}},
+            {{.marking = marking},
+             [](const Parameters& p, const PathFacts& path) -> std::unique_ptr<CongestionControl> {
+                 const SimDuration trip = std::max(path.base_rtt, ps(1));
+                 const Int128 packet = Int128{path.packet.count()} * 8'000'000'000'000 / trip.ps();
+                 const Bandwidth step =
+                     p.rate_or("step", "packet",
+                               Bandwidth{static_cast<std::int64_t>(
+                                   std::min<Int128>(packet, path.line_rate.bits_per_second()))});
+                 const std::size_t form = p.choice("form", {"window", "rate", "both"});
+                 return std::make_unique<Dctcp>(
+                     static_cast<double>(p.share("gain", 1, 1'000'000'000)) / 1e9, form > 0,
+                     form == 2, std::min(step, path.line_rate), path);
+             }}};
 }
 
 }  // namespace weft

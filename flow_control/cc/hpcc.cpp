@@ -5,7 +5,8 @@
 //   window       U >= eta or max_stage rounds of growth: W = Wc / (U / eta) + W_ai, else Wc + W_ai
 //   once a round trip Wc = W; in between W is worked out from the same Wc (fast reaction without
 //   reacting twice); rate = W / T.
-// T is the path's base round trip. W never exceeds line rate x T. Leaves out: losses, hops whose
+// T is the path's base round trip. W never exceeds line rate x T. Leaves out: losses, several paths
+// of one sender (their hops would be compared with each other), hops whose
 // counters run backwards (ignored), the 8-bit encodings of the telemetry header.
 // Defaults: eta 95 %, max_stage 5 (paper, section 5.1); W_ai = 10 Mb/s per 25 Gb/s of port x T, as
 // the authors' ns-3 configuration has it (facts C2; the paper's 80 B at 100 Gb/s and 13 us).

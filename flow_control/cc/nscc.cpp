@@ -14,11 +14,13 @@
 //                flight then is ignored
 // Scales: a = BDP / (100 Gb/s x 12 us), b = target / 12 us; alpha = 4 packets a b / target, fi = 5
 // packets a, fi_scale = a / 4, eta = 0.15 packets a, gamma 0.8, weight of a delay 0.0125; largest
-// window 1.5 BDP, where it starts; smallest one packet.
-// target: 75 % of the base round trip with trimming, 100 % without. Packets count with headers,
-// where the reference counts payload (1.5 %). Leaves out: receiver credits (credits.hpp), load
-// balancing's share of marks, service time of the receiver, base round trips that are measured.
-// Marking: linear from 0.2 to 0.8 BDP (facts C2, UET misc).
+// window 1.5 BDP, where it starts; smallest one packet. target: 75 % of the base round trip with
+// trimming, 100 % without. Packets count with headers, where the reference counts payload (1.5 %).
+// Target, scales and periods are made from network-rtt: in the reference the base round trip of the
+// longest path for everybody, here by default this path's own. Delay and the largest window are
+// this path's own in both (the reference measures them).
+// Marking: linear from 0.2 to 0.8 BDP (facts C2, UET misc). Leaves out: receiver credits
+// (credits.hpp), load balancing's share of marks, service time of the receiver.
 #include "flow_control/cc/bounds.hpp"
 #include "flow_control/cc/congestion_control.hpp"
 
@@ -36,11 +38,12 @@ constexpr double kLittle = 1.0 / 8;  // of the largest window: quick adapt
 
 class Nscc final : public CongestionControl {
   public:
-    Nscc(double part, const PathFacts& path)
+    Nscc(double part, SimDuration network, const PathFacts& path)
         : packet_(as_double(path.packet)),
-          base_(std::max(1.0, as_double(path.base_rtt))),
+          idle_rtt_(as_double(path.base_rtt)),
+          base_(std::max(1.0, as_double(network))),
           target_(part * base_),
-          scale_(as_double(path_product(path)) / kReferenceProduct),
+          scale_(as_double(product(network, path)) / kReferenceProduct),
           slope_(4 * packet_ * scale_ * (target_ / kReferenceTrip) / target_),
           most_(std::max(packet_, 1.5 * as_double(path_product(path)))),
           size_(most_) {
@@ -56,7 +59,7 @@ class Nscc final : public CongestionControl {
         }
         in_flight_ = std::max(0.0, as_double(ack.in_flight));
         const double acked = std::max(0.0, as_double(ack.acked));
-        const double delay = within(as_double(ack.rtt) - base_, 0, 1e15);
+        const double delay = within(as_double(ack.rtt) - idle_rtt_, 0, 1e15);
         const bool marked = ack.marked > Bytes{0};
         average(delay, marked);
         arrived_ += acked;
@@ -86,6 +89,9 @@ class Nscc final : public CongestionControl {
     }
 
   private:
+    [[nodiscard]] static Bytes product(SimDuration trip, const PathFacts& path) {
+        return std::max(path.packet, bytes_in(trip, path.line_rate));
+    }
     [[nodiscard]] SimDuration period() const {
         return ps(static_cast<std::int64_t>(base_ + target_));
     }
@@ -151,7 +157,9 @@ class Nscc final : public CongestionControl {
         window_ = Bytes{static_cast<std::int64_t>(size_)};
     }
 
-    double packet_, base_, target_, scale_, slope_, most_;
+    double packet_;
+    double idle_rtt_;  // of this path, against which delay counts
+    double base_, target_, scale_, slope_, most_;
     double size_;
     double average_ = 0;          // delay, ps
     double sum_ = 0, since_ = 0;  // increase to come x cwnd; bytes since the last adjustment
@@ -174,11 +182,17 @@ CongestionRegistry::Row nscc_row() {
         {"nscc",
          "Ultra Ethernet's window from marks and delay",
          "Ultra Ethernet specification 1.0, section 3.6.13; constants of its reference simulation",
-         {{"target", "%", "75%", "queue delay, of the base round trip; 100% without trimming"}}},
+         {{"target", "%", "75%", "queue delay, of the base round trip; 100% without trimming"},
+          {"network-rtt", "time", "path",
+           "base round trip that windows and targets are made from"}}},
         {{.trimming = true, .marking = marking},
          [](const Parameters& p, const PathFacts& path) -> std::unique_ptr<CongestionControl> {
+             const SimDuration network =
+                 p.is("network-rtt", "path") ? path.base_rtt : p.duration("network-rtt");
+             if (network > ms(1000)) p.reject("network-rtt", "at most 1s", "8us");
              return std::make_unique<Nscc>(
-                 static_cast<double>(p.share("target", 1'000'000, 10'000'000'000)) / 1e9, path);
+                 static_cast<double>(p.share("target", 1'000'000, 10'000'000'000)) / 1e9, network,
+                 path);
          }}};
 }
 

@@ -25,13 +25,14 @@ struct Settings {
     double low, high, least_trip;  // ps
     double step;                   // bit/s
     Bandwidth least;
+    bool window;
     Bytes segment;  // acknowledged between two updates; 0: a round trip
 };
 
 class Timely final : public CongestionControl {
   public:
     Timely(const Settings& s, const PathFacts& path)
-        : s_(s), line_(path.line_rate), current_(as_double(path.line_rate)) {
+        : s_(s), path_(path), current_(as_double(path.line_rate)) {
         answer();
     }
 
@@ -72,12 +73,13 @@ class Timely final : public CongestionControl {
         }
     }
     void answer() {
-        current_ = within(current_, as_double(s_.least), as_double(line_));
-        rate_ = rate_within(current_, s_.least, line_);
+        current_ = within(current_, as_double(s_.least), as_double(path_.line_rate));
+        rate_ = rate_within(current_, s_.least, path_.line_rate);
+        if (s_.window) window_ = window_at(path_, rate_);
     }
 
     Settings s_;
-    Bandwidth line_;
+    PathFacts path_;
     double current_;
     double before_ = 0;  // round trip of the last update; 0: none yet
     double change_ = 0;  // smoothed, ps
@@ -106,6 +108,7 @@ Settings settings_of(const Parameters& p, const PathFacts& path) {
                      .least_trip = time("min-rtt"),
                      .step = as_double(std::min(step, path.line_rate)),
                      .least = std::min(p.rate("least"), path.line_rate),
+                     .window = p.choice("window", {"off", "on"}) == 1,
                      .segment = p.is("segment", "form")
                                     ? Bytes{patched ? 16 * 1024 : 0}
                                     : Bytes{p.count("segment", 0, 1 << 20) * std::int64_t{1024}}};
@@ -129,6 +132,7 @@ CongestionRegistry::Row timely_row() {
           {"min-rtt", "time", "20us", "what a gradient is measured in"},
           {"step", "bit/s", "port", "of increase; port: 10 Mb/s per 10 Gb/s of the port"},
           {"segment", "KiB", "form", "between two updates, 0: a round trip; form: 0, patched 16"},
+          {"window", "", "off", "on or off: in flight within the path's product x rate / line"},
           {"least", "bit/s", "100Mbps", "the lowest rate"}}},
         {{},
          [](const Parameters& p, const PathFacts& path) -> std::unique_ptr<CongestionControl> {
