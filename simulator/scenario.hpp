@@ -11,6 +11,7 @@
 #include "simulator/endpoint/profile.hpp"
 #include "simulator/jitter/jitter.hpp"
 #include "simulator/overlap/overlap.hpp"
+#include "simulator/packet/options.hpp"
 #include "topology/fabric.hpp"
 #include "topology/placement.hpp"
 #include "topology/routing/hash.hpp"
@@ -19,7 +20,7 @@
 
 namespace weft {
 
-enum class NetworkModel : std::uint8_t { kAnalytic, kFlow };
+enum class NetworkModel : std::uint8_t { kAnalytic, kFlow, kPacket };
 enum class EndpointModel : std::uint8_t { kIdeal, kCalibrated, kDetailed };
 [[nodiscard]] constexpr const char* name_of(EndpointModel m) {
     constexpr const char* kNames[] = {"ideal", "calibrated", "detailed"};
@@ -81,6 +82,7 @@ struct Scenario {
     NetworkModel network = NetworkModel::kFlow;
     EndpointModel endpoint = EndpointModel::kCalibrated;
     MachineProfile machine = nccl_tuning_profile();  // the figures of both
+    packet::PacketOptions packet;                    // what `packet` does with packets
     std::vector<Failure> failures;
     HashSeeds hash_seeds = HashSeeds::kSame;  // which switches hash alike (polarisation)
     Overlap overlap;                          // how communication slows compute

@@ -10,6 +10,7 @@
 #include "tools/commands.hpp"
 #include "tools/endpoint_flag.hpp"
 #include "tools/flags.hpp"
+#include "tools/packet_flags.hpp"
 #include "tools/progress.hpp"
 #include "tools/report/report.hpp"
 #include "tools/run_file.hpp"
@@ -53,6 +54,7 @@ struct Options {
     std::string library = "weft";
     std::uint32_t qps = 0;
     std::string network = "flow";
+    PacketFlags packets;
     std::string endpoint = "calibrated";
     std::string machine = nccl_tuning_profile().name;
     bool no_symmetry = false;
@@ -71,9 +73,11 @@ Scenario scenario_of(const Options& o, const Fabric& fabric, const Workload& wor
     s.placement = packed_placement(fabric, workload.world);
     s.library.name = o.library;
     s.library.qps_per_connection = o.qps;
-    s.network =
-        pick<NetworkModel>("--network", o.network,
-                           {{"flow", NetworkModel::kFlow}, {"analytic", NetworkModel::kAnalytic}});
+    s.network = pick<NetworkModel>("--network", o.network,
+                                   {{"flow", NetworkModel::kFlow},
+                                    {"packet", NetworkModel::kPacket},
+                                    {"analytic", NetworkModel::kAnalytic}});
+    s.packet = packet_options(o.packets, o.seed);
     s.endpoint = pick_endpoint(o.endpoint);
     s.machine = parse_flag("--machine", o.machine, find_profile);
     s.seed = o.seed;
@@ -199,7 +203,8 @@ void add_replay(CLI::App& app, std::function<int()>& run) {
         ->capture_default_str();
     sub->add_option("--qps", o->qps, "QPs per connection (0: the library's own default)")
         ->check(in_range(0, 1024));
-    sub->add_option("--network", o->network, "flow or analytic")->capture_default_str();
+    sub->add_option("--network", o->network, "flow, packet or analytic")->capture_default_str();
+    add_packet_flags(*sub, o->packets);
     sub->add_option("--endpoint", o->endpoint, kEndpoints)->capture_default_str();
     sub->add_option("--machine", o->machine,
                     "figures of the endpoint: nccl-tuning (published, nothing fitted), a100, h100 "

@@ -10,6 +10,7 @@
 #include "tools/commands.hpp"
 #include "tools/endpoint_flag.hpp"
 #include "tools/flags.hpp"
+#include "tools/packet_flags.hpp"
 #include "tools/progress.hpp"
 #include "tools/report/report.hpp"
 #include "tools/variation.hpp"
@@ -45,6 +46,7 @@ struct Options {
     std::uint32_t qps = 0;
     std::uint32_t channels = 0;
     std::string network = "flow";
+    PacketFlags packets;
     std::string endpoint = "calibrated";
     std::string machine = nccl_tuning_profile().name;
     std::size_t segments = 0;
@@ -211,9 +213,11 @@ int run_sim(const Options& o) {
                  .algorithm = o.algorithm};
     s.library.nvls = !o.no_nvls;
     if (!o.algorithm.empty()) (void)find_algorithm(parse_collective(o.collective), o.algorithm);
-    s.network =
-        pick<NetworkModel>("--network", o.network,
-                           {{"flow", NetworkModel::kFlow}, {"analytic", NetworkModel::kAnalytic}});
+    s.network = pick<NetworkModel>("--network", o.network,
+                                   {{"flow", NetworkModel::kFlow},
+                                    {"packet", NetworkModel::kPacket},
+                                    {"analytic", NetworkModel::kAnalytic}});
+    s.packet = packet_options(o.packets, o.seed);
     s.endpoint = pick_endpoint(o.endpoint);
     s.machine = parse_flag("--machine", o.machine, find_profile);
     const SimDuration convergence = parse_flag("--convergence", o.convergence, parse_duration);
@@ -252,7 +256,8 @@ void add_sim(CLI::App& app, std::function<int()>& run) {
         ->check(in_range(0, 1024));
     sub->add_option("--channels", o->channels, "channels (0: the algorithm's own default)")
         ->check(in_range(0, 1024));
-    sub->add_option("--network", o->network, "flow or analytic")->capture_default_str();
+    sub->add_option("--network", o->network, "flow, packet or analytic")->capture_default_str();
+    add_packet_flags(*sub, o->packets);
     sub->add_option("--endpoint", o->endpoint, kEndpoints)->capture_default_str();
     sub->add_option("--machine", o->machine,
                     "figures of the endpoint: nccl-tuning (published, nothing fitted), a100, h100 "

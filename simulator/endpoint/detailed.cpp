@@ -248,7 +248,9 @@ EndpointPrice Pricing::price(const Wire& w, std::vector<EndpointPart>* parts) co
                     .overhead_per_mille = w.overhead_per_mille,
                     .launch = w.launch,
                     .steps = all,
+                    .entry = w.launch + w.ready + w.copies,
                     .before = w.launch + w.ready + w.copies + m.before,
+                    .least = {},
                     .after = m.after + w.copies,
                     .total = {}};
     // What holds up a rate does so from the end of the first step on.
@@ -256,6 +258,7 @@ EndpointPrice Pricing::price(const Wire& w, std::vector<EndpointPart>* parts) co
     const Bound held = longest_bound(w);
     const SimDuration excess = duration(std::max<Int128>(slowest_step(all) + held.ps - unheld, 0));
     e.after += excess;
+    e.least = duration(slowest_step(all) + held.ps);
     e.total = e.before + duration(flow(w)) + e.after;
     if (parts != nullptr) list(w, e, held, excess, *parts);
     return e;

@@ -123,13 +123,16 @@ EndpointPrice price_of(const ProtocolCosts& p, std::int64_t overhead_per_mille,
                     .overhead_per_mille = overhead_per_mille,
                     .launch = launch,
                     .steps = p.steps,
+                    .entry = launch + messages,
                     .before = launch + m.before + messages,
+                    .least = {},
                     .after = m.after + duration(begin),
                     .total = {}};
     const Int128 flow = flow_of(size.count());
     if (const std::int64_t most = p.most_bytes_per_s[std::min<std::size_t>(t.hosts(), 3) - 1]) {
         const Int128 held =
             bus_bytes(t.plan().collective, size, t.members().size()) * kPsPerSecond / most;
+        e.least = duration(held);
         const Int128 bytes = flow + e.after.ps();
         if (held > bytes) e.after += duration(held - bytes);
     }
@@ -162,6 +165,8 @@ void apply_remainder(EndpointPrice& e, const Scenario& s, const flow::Traffic& t
     e.before = duration(rest * e.before.ps() / outside);
     e.after = duration(rest) - e.before;
     e.total = duration(rest + flow);
+    for (SimDuration* part : {&e.entry, &e.least, &e.steps.scale_up, &e.steps.network})
+        *part = duration(Int128{part->ps()} * total / named);
 }
 
 std::string percent(std::int64_t per_mille) {

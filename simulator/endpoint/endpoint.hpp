@@ -26,7 +26,9 @@ struct EndpointPrice {
     std::int64_t overhead_per_mille = 1000;  // wire bytes per payload byte
     SimDuration launch;
     flow::StepCosts steps;
-    SimDuration before;  // launch and fill
+    SimDuration entry;   // launch and messages, before the first byte
+    SimDuration before;  // that and the fill
+    SimDuration least;   // of bytes and drain together: the protocol's most bus bandwidth
     SimDuration after;   // drain
     SimDuration total;   // with the bytes
     /// What of the named figures' time the machine's own curves leave (remainder.hpp); applied.

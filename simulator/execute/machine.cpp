@@ -13,14 +13,9 @@ constexpr std::uint64_t kProgressSteps = 200;
 /// Times stay far from the 106 days that 63 bits of picoseconds hold.
 constexpr Int128 kMostPs = Int128{90} * 86'400 * 1'000'000'000'000;
 
-flow::Sharing sharing_of(NetworkModel m) {
-    return m == NetworkModel::kFlow ? flow::Sharing::kMaxMin : flow::Sharing::kEqual;
-}
-
 }  // namespace
 
-Machine::Machine(const MachineInput& in)
-    : in_(in), fluid_(*in.universe, *in.quotient, sharing_of(in.scenario->network)) {
+Machine::Machine(const MachineInput& in, Carrier& carrier) : in_(in), carrier_(&carrier) {
     const flow::Quotient& q = *in_.quotient;
     const std::vector<std::uint32_t>& program_of = in_.workload->source->program_of;
     for (const flow::RankClass& c : q.ranks) {
@@ -33,13 +28,7 @@ Machine::Machine(const MachineInput& in)
         r.left = p.ops.size();
         all_ops_ += p.ops.size();
     }
-    group_of_stream_.resize(q.streams.size());
-    for (std::uint32_t s = 0; s < q.groups.size(); ++s) {
-        groups_.emplace_back(q.groups[s].size());
-        for (flow::ClassId g = 0; g < q.groups[s].size(); ++g)
-            for (const auto& [begin, end] : q.groups[s][g].streams)
-                for (flow::ClassId i = begin; i < end; ++i) group_of_stream_[i] = {s, g};
-    }
+    for (const auto& set : q.groups) groups_.emplace_back(set.size());
     for (const Exchange& e : in_.workload->exchanges)
         stats_.emplace_back(in_.universe->sets[e.set].traffic.size());
 }
@@ -170,24 +159,13 @@ void Machine::begin(GroupRef ref) {
     const Bytes size = in_.workload->exchanges[g.exchange].size;
     g.price = endpoint_price(*in_.scenario, *traffic(ref), size, lane_epoch(),
                              in_.protocol[ref.set][variant(ref)]);
-    events_.push({now_ + g.price.before, EventKind::kBytesBegin, ref.set, ref.id});
+    events_.push({now_ + carrier_->before(g.price), EventKind::kBytesBegin, ref.set, ref.id});
 }
 
 void Machine::begin_bytes(GroupRef ref) {
-    Group& g = group(ref);
+    const Group& g = group(ref);
     const Bytes size = in_.workload->exchanges[g.exchange].size;
-    const auto [begin, end] = group_class(ref).streams[variant(ref)];
-    g.streams_left = end - begin;
-    WEFT_CHECK(begin < end, "a collective without streams");
-    for (flow::ClassId s = begin; s < end; ++s)
-        fluid_.start(s, size, g.price.overhead_per_mille, now_);
-}
-
-void Machine::end_stream(flow::ClassId stream) {
-    const GroupRef ref = group_of_stream_[stream];
-    Group& g = group(ref);
-    if (--g.streams_left > 0) return;
-    events_.push({now_ + g.price.after, EventKind::kGroupEnds, ref.set, ref.id});
+    carrier_->start({ref, group_class(ref).first, variant(ref), size, g.price}, now_);
 }
 
 /// Adds the run that ends now to its exchange: its time, and how long each member had waited.
@@ -258,14 +236,16 @@ bool Machine::apply_events() {
         }
     }
     ended_.clear();
-    fluid_.end_streams(now_, ended_);
-    for (const flow::ClassId s : ended_) end_stream(s);
+    carrier_->take_ended(now_, ended_);
+    for (const GroupRef ref : ended_)
+        events_.push(
+            {now_ + carrier_->after(group(ref).price), EventKind::kGroupEnds, ref.set, ref.id});
     return any || !ended_.empty();
 }
 
 void Machine::enter_epoch() {
     ++epoch_;
-    fluid_.set_epoch(epoch_, now_);
+    carrier_->set_epoch(epoch_, now_);
 }
 
 void Machine::report_progress() {
@@ -280,12 +260,13 @@ void Machine::run() {
     while (true) {
         drain_ready();
         if (apply_events()) continue;
-        fluid_.settle(now_);
-        SimTime next = fluid_.next_end();
-        if (!events_.empty()) next = std::min(next, events_.top().at);
-        const bool busy = next != SimTime::never() || !fluid_.idle();
-        if (epoch_ + 1 < in_.epoch_start.size() && busy && in_.epoch_start[epoch_ + 1] <= next) {
-            now_ = in_.epoch_start[epoch_ + 1];
+        carrier_->settle(now_);
+        SimTime next = events_.empty() ? SimTime::never() : events_.top().at;
+        const bool more = epoch_ + 1 < in_.epoch_start.size();
+        const SimTime change = more ? in_.epoch_start[epoch_ + 1] : SimTime::never();
+        next = std::min(next, carrier_->next_end(std::min(next, change)));
+        if (more && change <= next && (next != SimTime::never() || !carrier_->idle())) {
+            now_ = change;
             enter_epoch();
             continue;
         }

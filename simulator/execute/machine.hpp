@@ -1,6 +1,6 @@
 #pragma once
 // Machine: runs compiled programs on a Quotient: one state per class of ranks, one collective per
-// class of groups, bytes by flow::Fluid.
+// class of groups, bytes by a Carrier.
 //
 // Models: the execution semantics of traces/workload.hpp and "Time" of docs/design/0001. Everything
 // that falls on one instant is applied before rates change. Leaves out: what it means (report.hpp).
@@ -12,8 +12,8 @@
 
 #include "base/log.hpp"
 #include "simulator/endpoint/endpoint.hpp"
+#include "simulator/execute/carrier.hpp"
 #include "simulator/execute/programs.hpp"
-#include "simulator/flow/fluid.hpp"
 
 namespace weft {
 
@@ -58,7 +58,8 @@ struct MachineInput {
 
 class Machine {
   public:
-    explicit Machine(const MachineInput& in);
+    /// `carrier` outlives the machine.
+    Machine(const MachineInput& in, Carrier& carrier);
     /// Runs to the end; ConfigError when the workload cannot end.
     void run();
 
@@ -73,7 +74,7 @@ class Machine {
         const Rank& r = ranks_[rank_class];
         return r.jitter.of(op, r.program->ops[op].time);
     }
-    [[nodiscard]] const flow::Fluid& fluid() const { return fluid_; }
+    [[nodiscard]] const Carrier& carrier() const { return *carrier_; }
     /// By exchange, by variant.
     [[nodiscard]] const std::vector<std::vector<ExchangeStats>>& stats() const { return stats_; }
     [[nodiscard]] SimTime now() const { return now_; }
@@ -102,7 +103,6 @@ class Machine {
         std::uint64_t arrived = 0;
         std::uint32_t exchange = 0;
         SimTime start;
-        std::uint32_t streams_left = 0;
         EndpointPrice price;
     };
     enum class EventKind : std::uint8_t { kComputeEnds, kBytesBegin, kGroupEnds };
@@ -115,11 +115,6 @@ class Machine {
             return std::tie(at, kind, set, id) > std::tie(o.at, o.kind, o.set, o.id);
         }
     };
-    struct GroupRef {
-        std::uint32_t set;
-        flow::ClassId id;
-    };
-
     void start_all();
     void drain_ready();
     void start_op(flow::ClassId rank, std::uint32_t op);
@@ -133,7 +128,6 @@ class Machine {
     void arrive(flow::ClassId rank, const CompiledOp& op);
     void begin(GroupRef g);
     void begin_bytes(GroupRef g);
-    void end_stream(flow::ClassId stream);
     void end_group(GroupRef g);
     void count_run(GroupRef g);
     void finish_op(flow::ClassId rank, std::uint32_t op, SimTime start);
@@ -153,15 +147,14 @@ class Machine {
     }
 
     MachineInput in_;
-    flow::Fluid fluid_;
+    Carrier* carrier_;
     SimTime now_;
     std::size_t epoch_ = 0;
     std::vector<Rank> ranks_;
     std::vector<std::vector<Group>> groups_;  // by set
-    std::vector<GroupRef> group_of_stream_;
     std::vector<std::pair<flow::ClassId, std::uint32_t>> ready_;
     std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
-    std::vector<flow::ClassId> ended_;
+    std::vector<GroupRef> ended_;
     std::vector<std::vector<ExchangeStats>> stats_;
     std::uint64_t finished_ops_ = 0;
     std::uint64_t all_ops_ = 0;

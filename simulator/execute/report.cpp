@@ -200,8 +200,7 @@ void Reporter::measure_links() {
     std::size_t high = 0;
     for (std::uint32_t l = 0; l < fabric.links().size(); ++l) {
         const Link& link = fabric.links()[l];
-        const flow::ClassId c = q_.class_of_link[l];
-        const Int128 bits = c == flow::kNoClass ? 0 : machine_.fluid().carried_bits(c);
+        const Int128 bits = machine_.carrier().carried_bits(LinkId{l});
         const double utilisation = static_cast<double>(bits) /
                                    (static_cast<double>(link.capacity.bits_per_second()) * seconds);
         if (bits > 0) loads.push_back({-utilisation, l});
@@ -231,8 +230,7 @@ void Reporter::measure_links() {
 LinkUse Reporter::use_of(const Load& load, std::uint32_t alike) const {
     const LinkId id{load.link};
     const Link& link = s_.fabric->link(id);
-    const flow::ClassId c = q_.class_of_link[id.index()];
-    const Int128 bits = machine_.fluid().carried_bits(c);
+    const Int128 bits = machine_.carrier().carried_bits(id);
     return {.link = id,
             .name = s_.fabric->name_of(id),
             .kind = kind_name(link.kind),
@@ -241,7 +239,7 @@ LinkUse Reporter::use_of(const Load& load, std::uint32_t alike) const {
             .tier = link.tier,
             .carried = Bytes{static_cast<std::int64_t>(bits / 8)},
             .utilisation = -load.negated,
-            .busy = machine_.fluid().busy(c),
+            .busy = machine_.carrier().busy(id),
             .alike = alike};
 }
 
@@ -251,7 +249,7 @@ void Reporter::rank_links(std::vector<Load> loads) {
     const auto likeness = [&](const Load& l) {
         const Link& link = s_.fabric->links()[l.link];
         return Likeness{l.negated, link.kind, is_up(*s_.fabric, link),
-                        machine_.fluid().busy(q_.class_of_link[l.link])};
+                        machine_.carrier().busy(LinkId{l.link})};
     };
     std::map<Likeness, std::pair<Load, std::uint32_t>> alike;  // the first of each, how many
     for (const Load& l : loads) ++alike.try_emplace(likeness(l), l, 0).first->second.second;
@@ -278,8 +276,7 @@ void Reporter::bound() {
         for (const auto& epoch : world_.universe().capacity)
             rate = std::max(rate, epoch[c.first.index()]);
         if (rate == 0) continue;
-        const auto id = static_cast<flow::ClassId>(&c - q_.links.data());
-        const Int128 time = machine_.fluid().carried_bits(id) * kPsPerSecond / rate;
+        const Int128 time = machine_.carrier().carried_bits(c.first) * kPsPerSecond / rate;
         if (time > most || (time == most && link.valid() && c.first < link)) link = c.first;
         most = std::max(most, time);
     }

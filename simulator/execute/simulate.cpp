@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/result.hpp"
+#include "simulator/execute/packet_carrier.hpp"
 #include "simulator/execute/report.hpp"
 
 namespace weft {
@@ -54,13 +55,22 @@ void check(const Scenario& s) {
     check_jitter(s);
 }
 
+std::unique_ptr<Carrier> make_carrier(const Scenario& s, const World& world) {
+    if (s.network == NetworkModel::kPacket)
+        return std::make_unique<PacketCarrier>(s, world.universe(), world.makers());
+    return std::make_unique<FlowCarrier>(
+        world.universe(), world.quotient(),
+        s.network == NetworkModel::kFlow ? flow::Sharing::kMaxMin : flow::Sharing::kEqual);
+}
+
 }  // namespace
 
 Result simulate(const Scenario& s, const ProgressSink& progress) {
     check(s);
     if (progress) progress(0, "planning");
     const World world(s);
-    Machine machine(world.machine_input(progress));
+    const std::unique_ptr<Carrier> carrier = make_carrier(s, world);
+    Machine machine(world.machine_input(progress), *carrier);
     machine.run();
     return make_result(s, world, machine);
 }

@@ -19,7 +19,11 @@ World::World(const Scenario& s)
     make_sets();
     choose_variants();
     make_traffic();
-    quotient_ = flow::make_quotient(universe_, s.symmetry);
+    // Packets of two ranks are never the same packets.
+    if (s.network == NetworkModel::kPacket)
+        quotient_ = flow::make_quotient(universe_, false, flow::WithStreams::kNo);
+    else
+        quotient_ = flow::make_quotient(universe_, s.symmetry);
 }
 
 /// Epochs begin where a link changes and where routing has followed; what happens at or before zero

@@ -23,6 +23,8 @@ class World {
 
     [[nodiscard]] MachineInput machine_input(const ProgressSink& progress) const;
     [[nodiscard]] const flow::Universe& universe() const { return universe_; }
+    /// By lane epoch: the paths of edges.
+    [[nodiscard]] const std::vector<flow::LaneMaker*>& makers() const { return around_.makers; }
     [[nodiscard]] const flow::Quotient& quotient() const { return quotient_; }
     [[nodiscard]] const CompiledWorkload& workload() const { return workload_; }
     /// The algorithm of a variant of a set, with the protocol that its library forces: "ring/LL".

@@ -229,12 +229,46 @@ void LaneMaker::spread(const Edge& e, EdgeLanes& out) {
     }
 }
 
+std::vector<std::uint16_t> LaneMaker::udp_ports(RankId src, RankId dst, std::size_t channel) const {
+    RandomStream draw(seed_, mix64(src.value(), dst.value()), fmt::format("udp-port-{}", channel));
+    std::vector<std::uint16_t> ports;
+    for (std::uint32_t q = 0; q < qps_; ++q)
+        ports.push_back(static_cast<std::uint16_t>(kFirstUdpPort + draw.below(kUdpPorts)));
+    return ports;
+}
+
+void LaneMaker::routes(const Placement& placement, RankId src, RankId dst, std::int32_t rail,
+                       std::size_t channel, std::size_t most, std::vector<Route>& out) {
+    out.clear();
+    const Edge e = router_.edge(placement.gpu(src), placement.gpu(dst), rail);
+    if (e.scale_up()) {
+        if (std::optional<Route> r = router_.ecmp(e, 0)) out.push_back(std::move(*r));
+        return;
+    }
+    if (!e.src_nic.valid() || !e.dst_nic.valid()) return;
+    const GpuId via = pxn_ ? relay(e) : e.src;
+    const Edge last = via == e.src ? e : router_.edge(via, e.dst, rail);
+    if (pooled_) {
+        for (std::size_t p = 0; p < router_.ports(last); ++p)
+            for (Route& r : router_.disjoint_paths(last, p, most, seed_))
+                out.push_back(std::move(r));
+    } else {
+        const std::vector<std::uint16_t> ports = udp_ports(src, dst, channel);
+        for (std::size_t q = 0; q < ports.size(); ++q)
+            if (std::optional<Route> r = router_.ecmp(last, ports[q], q % router_.ports(last)))
+                out.push_back(std::move(*r));
+    }
+    if (via == e.src) return;
+    const std::optional<Route> cross = router_.ecmp(router_.edge(e.src, via), 0);
+    if (!cross) return out.clear();
+    for (Route& r : out) r.links.insert(r.links.begin(), cross->links.begin(), cross->links.end());
+}
+
 void LaneMaker::hashed(const Edge& e, RankId src, RankId dst, std::size_t channel, EdgeLanes& out) {
-    RandomStream ports(seed_, mix64(src.value(), dst.value()), fmt::format("udp-port-{}", channel));
+    const std::vector<std::uint16_t> ports = udp_ports(src, dst, channel);
     const SimDuration to_relay = out.latency;
-    for (std::uint32_t q = 0; q < qps_; ++q) {
-        const auto port = static_cast<std::uint16_t>(kFirstUdpPort + ports.below(kUdpPorts));
-        const std::optional<Route> r = router_.ecmp(e, port, q % router_.ports(e));
+    for (std::size_t q = 0; q < ports.size(); ++q) {
+        const std::optional<Route> r = router_.ecmp(e, ports[q], q % router_.ports(e));
         if (!r) continue;
         for (const LinkId& l : r->links) out.legs.push_back({series({&l, 1}), kOne});
         out.latency = std::max(out.latency, to_relay + latency(*fabric_, *r));

@@ -98,6 +98,10 @@ class LaneMaker {
     /// The lanes of an edge between two placed ranks; none when the destination cannot be reached.
     void edge(const Placement& placement, RankId src, RankId dst, std::int32_t rail,
               std::size_t channel, EdgeLanes& out);
+    /// The same lanes as paths, for carriers of packets: those of one edge are alike in what they
+    /// may carry. `most` disjoint paths a port, where lanes spread.
+    void routes(const Placement& placement, RankId src, RankId dst, std::int32_t rail,
+                std::size_t channel, std::size_t most, std::vector<Route>& out);
     /// The healthy link of a GPU to a scale-up switch that reduces in network; invalid: none.
     [[nodiscard]] LinkId reducing_switch(GpuId gpu) const;
     [[nodiscard]] NodeId hub(LinkId up) const { return fabric_->link(up).to; }
@@ -110,6 +114,9 @@ class LaneMaker {
     void scale_up(const Edge& e, EdgeLanes& out);
     /// The GPU of the source's host that shares the destination's rail; the source without one.
     [[nodiscard]] GpuId relay(const Edge& e) const;
+    /// Source ports of the queue pairs of a channel between two ranks.
+    [[nodiscard]] std::vector<std::uint16_t> udp_ports(RankId src, RankId dst,
+                                                       std::size_t channel) const;
     /// Puts the way to the relay before every lane to come.
     void cross(const Edge& e, EdgeLanes& out);
     void spread(const Edge& e, EdgeLanes& out);

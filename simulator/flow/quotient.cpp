@@ -31,13 +31,15 @@ class Numbering {
 
 class Maker {
   public:
-    Maker(const Universe& u, bool symmetry) : u_(u), symmetry_(symmetry), colours_(u) {}
+    Maker(const Universe& u, bool symmetry, WithStreams streams)
+        : u_(u), symmetry_(symmetry), streams_(streams), colours_(u) {}
 
     Quotient make() {
         if (symmetry_) colours_.run();
         number_links();
         number_ranks();
         for (std::size_t s = 0; s < u_.sets.size(); ++s) number_groups(s);
+        if (streams_ == WithStreams::kNo) return std::move(q_);
         q_.loads.resize(u_.lane_epochs);
         q_.lanes_in_row.resize(u_.lane_epochs);
         for (std::size_t s = 0; s < u_.sets.size(); ++s) add_streams(s);
@@ -56,12 +58,14 @@ class Maker {
 
     const Universe& u_;
     bool symmetry_;
+    WithStreams streams_;
     Refinement colours_;
     Quotient q_;
     std::vector<std::pair<ClassId, Int128>> scratch_;
 };
 
 std::vector<char> Maker::used_links() const {
+    if (streams_ == WithStreams::kNo) return std::vector<char>(u_.fabric->links().size(), 1);
     std::vector<char> leg_used(u_.legs->size(), 0);
     for (const GroupSet& set : u_.sets)
         for (const auto& variant : set.traffic)
@@ -209,8 +213,8 @@ void Maker::add_streams(std::size_t set) {
 
 }  // namespace
 
-Quotient make_quotient(const Universe& u, bool symmetry) {
-    return Maker(u, symmetry).make();
+Quotient make_quotient(const Universe& u, bool symmetry, WithStreams streams) {
+    return Maker(u, symmetry, streams).make();
 }
 
 }  // namespace weft::flow

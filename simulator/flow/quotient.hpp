@@ -82,6 +82,9 @@ struct Quotient {
 
 inline constexpr ClassId kNoClass = ~ClassId{0};
 
-[[nodiscard]] Quotient make_quotient(const Universe& u, bool symmetry);
+/// Streams, for carriers that have any; without them every link counts as used.
+enum class WithStreams : std::uint8_t { kNo, kYes };
+[[nodiscard]] Quotient make_quotient(const Universe& u, bool symmetry,
+                                     WithStreams streams = WithStreams::kYes);
 
 }  // namespace weft::flow

@@ -67,6 +67,8 @@ struct Connection {
     std::uint32_t back = 0;
     std::uint32_t row = kNone;   // of the forwarding table, where switches choose
     std::uint32_t ring = kNone;  // the next one that is ready at the port
+    std::uint32_t payload = 0;   // of a full packet
+    std::uint32_t header = 0;
     Sending sending = Sending::kNothing;
     std::uint8_t backoff = 0;
     bool asked_again = false;  // receiver: the gap has been reported

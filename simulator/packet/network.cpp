@@ -55,6 +55,8 @@ void Network::make_ports() {
         Port& p = ports_[i];
         p.latency = l.latency.ps();
         p.to = l.to.value();
+        if (l.kind != LinkKind::kScaleUp)
+            p.header = static_cast<std::uint32_t>(options_.header.count());
         set_rate(LinkId{i}, health.rate(LinkId{i}));
     }
 }
@@ -170,7 +172,9 @@ void Network::on_wire(std::uint32_t link) {
         pool_.give(id);
         return;
     }
-    if (is_switch_[p.to] == 0) return receive(id);
+    // A path may go on through a GPU or a NIC, which relay.
+    if (is_switch_[p.to] == 0 && (packet.row != kNone || routes_[packet.route] == kNone))
+        return receive(id);
     packet.ingress = link;
     enqueue(next_link(packet, NodeId{p.to}), id);
 }
@@ -328,7 +332,10 @@ void Network::transmit(std::uint32_t link, PacketId id) {
     ++n.packets;
     n.bytes += packet.bytes;
     ++totals_.all_hops;
-    if (packet.kind == Kind::kData) ++totals_.data_hops;
+    if (packet.kind == Kind::kData) {
+        ++totals_.data_hops;
+        if (!packet.trimmed) n.payload += packet.bytes - p.header;
+    }
     const bool more =
         !p.queue[kControl].empty() || !p.queue[kPayload].empty() || p.ring_head != kNone;
     if (more) wheel_.set(wires_ + link, SimTime{p.free_at});

@@ -32,6 +32,7 @@ using ConnectionId = std::uint32_t;
 struct PortCounts {
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
+    std::int64_t payload = 0;  // of data packets
     std::uint64_t marked = 0;
     std::uint64_t dropped = 0;
     std::uint64_t trimmed = 0;
@@ -73,6 +74,8 @@ class Network {
     ConnectionId connect(const Path& path);
     /// More bytes to send. Messages of a connection arrive in order; names are the owner's.
     void send(ConnectionId c, Bytes size, std::uint64_t message);
+    /// From now on by another path; what is not acknowledged is sent again.
+    void move(ConnectionId c, const Path& path);
     /// run() returns there at the latest.
     void wake_at(SimTime at);
 
@@ -83,6 +86,7 @@ class Network {
     [[nodiscard]] std::vector<Report> take_reports() { return std::exchange(reports_, {}); }
 
     void set_rate(LinkId link, Bandwidth rate);  // 0: down; what is on the wire is lost
+    [[nodiscard]] Bandwidth rate(LinkId link) const { return ports_[link.index()].rate; }
     [[nodiscard]] SimTime now() const { return wheel_.now(); }
 
     [[nodiscard]] const PortCounts& counts(LinkId link) const { return counts_[link.index()]; }
@@ -95,6 +99,8 @@ class Network {
     }
     /// What a message of this size takes, its last ACK included, on links that nothing else uses.
     [[nodiscard]] SimDuration alone(ConnectionId c, Bytes size) const;
+    [[nodiscard]] std::size_t connections() const { return connections_.size(); }
+    [[nodiscard]] std::size_t bytes() const { return pool_.bytes() + wheel_.bytes(); }
     [[nodiscard]] bool unfinished() const { return open_messages_ != 0; }
 
   private:
@@ -108,6 +114,7 @@ class Network {
         std::uint32_t to = 0;             // node
         std::uint32_t ring_head = kNone;  // connections with something to send
         std::uint32_t ring_tail = kNone;
+        std::uint32_t header = 0;  // of data packets there
         bool up = true;
         bool paused = false;           // the payload class, by PFC
         std::uint16_t number = 0;      // among the ports of its node
@@ -149,7 +156,9 @@ class Network {
     }
 
     // sending.cpp
+    void lay(ConnectionId id, const Path& path);
     void set_marking(const Path& path, const PathFacts& facts);
+    void rewind(ConnectionId id);
     void look_for_work(ConnectionId id);
     [[nodiscard]] bool may_send(ConnectionId id);
     [[nodiscard]] PacketId pull(std::uint32_t link);
@@ -161,13 +170,8 @@ class Network {
     [[nodiscard]] static bool known_arrived(const Connection& c, std::uint32_t seq) {
         return seq < c.acked || c.arrived_there.test(seq, c.acked);
     }
-    [[nodiscard]] std::uint32_t header() const {
-        return static_cast<std::uint32_t>(options_.header.count());
-    }
-    [[nodiscard]] std::uint32_t full_payload() const {
-        return static_cast<std::uint32_t>(options_.payload.count());
-    }
     void on_ack(ConnectionId id, const Packet& p);
+    void take_off(Connection& c, std::int64_t newly);
     std::int64_t take_cumulative(Connection& c, std::uint32_t upto);
     std::int64_t take_selective(Connection& c, const Extra& x);
     void go_to(Connection& c, std::uint32_t seq);

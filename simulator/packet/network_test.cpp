@@ -84,7 +84,9 @@ TEST_CASE("one flow takes its packets, its latencies and one ACK back", "[unit]"
     const Fabric fabric = star(4);
     FlowSet set;
     set.flows = {flow(0, 1, 4_MiB)};
-    const FlowRun run = run_flows(fabric, set, {});
+    PacketOptions o;
+    o.ack_every = Bytes{};
+    const FlowRun run = run_flows(fabric, set, o);
     // 1025 x 83.2 ns + 4 us + 2 x 1.28 ns: the foreign referee's own figure.
     CHECK(run.flows[0].acknowledged.ps() == 1025 * 83'200 + 4'000'000 + 2 * 1'280);
     CHECK(run.totals.data_hops == 2048);
@@ -145,7 +147,7 @@ TEST_CASE("every packet arrives once and is accounted for, however they are lost
         o.recovery = o.spread == Spread::kPath && r.below(2) == 0 ? Recovery::kGoBackN
                                                                   : Recovery::kUnordered;
         o.ack_first = r.below(3) != 0;
-        if (r.below(2) == 0) o.ack_every = 16_KiB;
+        if (r.below(2) == 0) o.ack_every = Bytes{};
         if (o.overflow != Overflow::kPause) o.queue = Bytes{4160 * (2 + (std::int64_t)r.below(30))};
         if (r.below(2) == 0) o.congestion = "fixed-rate";
         INFO("seed " << seed);

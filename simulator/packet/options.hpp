@@ -33,9 +33,10 @@ struct PacketOptions {
     Bytes payload{4096};  // of a full packet
     Bytes header{64};     // on the wire besides
     Bytes ack{64};
-    Bytes ack_every{0};        // payload between two ACKs; 0: one a packet
-    bool ack_first = true;     // ACKs go in the control class, before data
-    bool cut_through = false;  // else switches store and forward
+    Bytes scale_up_payload{16384};  // moved as one over scale-up links, whose rates are net
+    Bytes ack_every{16384};         // payload between two ACKs; 0: one a packet
+    bool ack_first = true;          // ACKs go in the control class, before data
+    bool cut_through = false;       // else switches store and forward
     Recovery recovery = Recovery::kGoBackN;
     Spread spread = Spread::kPath;
     std::uint32_t entropies = 64;

@@ -36,7 +36,7 @@ struct Packet {
     std::uint8_t hops = 0;
     bool congested : 1 = false;  // ECN
     bool trimmed : 1 = false;
-    bool last : 1 = false;   // of its message
+    bool ask : 1 = false;    // for an answer at once: the last of its message, or of the window
     bool again : 1 = false;  // sent before
 };
 static_assert(sizeof(Packet) == 64, "one cache line");

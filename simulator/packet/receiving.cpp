@@ -52,7 +52,7 @@ void Network::receive_data(Packet& p) {
     }
     ++totals_.delivered;
     c.asked_again = false;
-    c.unreported += p.bytes - header();
+    c.unreported += p.bytes - c.header;
     bool whole = false;
     if (p.seq == c.expected) {
         ++c.expected;
@@ -63,7 +63,7 @@ void Network::receive_data(Packet& p) {
     }
     if (options_.recovery == Recovery::kUnordered) note(p);
     const bool at_once = options_.recovery == Recovery::kUnordered && p.congested;
-    if (c.unreported >= options_.ack_every.count() || p.last || whole || at_once)
+    if (c.unreported >= options_.ack_every.count() || p.ask || whole || at_once)
         answer(p, Kind::kAck);
 }
 

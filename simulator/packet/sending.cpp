@@ -13,10 +13,29 @@ constexpr std::uint8_t kMostBackoff = 6;
 }  // namespace
 
 ConnectionId Network::connect(const Path& path) {
-    WEFT_CHECK(!path.there.empty() && !path.back.empty(), "a path without links");
     const auto id = static_cast<ConnectionId>(connections_.size());
     Connection& c = connections_.emplace_back();
     wheel_.grow(2 * std::size_t{wires_} + 2 + id);
+    const bool scale_up =
+        fabric_->link(path.there.front()).kind == LinkKind::kScaleUp && path.there.size() <= 2;
+    c.payload = static_cast<std::uint32_t>(
+        (scale_up ? options_.scale_up_payload : options_.payload).count());
+    c.header = scale_up ? 0 : static_cast<std::uint32_t>(options_.header.count());
+    lay(id, path);
+    const PathFacts facts{.line_rate = ports_[c.port].rate,
+                          .base_rtt = ps(c.base_round_trip),
+                          .packet = Bytes{c.payload + c.header},
+                          .hops = static_cast<std::uint32_t>(path.there.size())};
+    c.cc = congestion_.make(facts);
+    set_marking(path, facts);
+    arm(id);
+    return id;
+}
+
+/// Puts the connection on a path.
+void Network::lay(ConnectionId id, const Path& path) {
+    WEFT_CHECK(!path.there.empty() && !path.back.empty(), "a path without links");
+    Connection& c = connections_[id];
     const auto store = [this](const std::vector<LinkId>& links) {
         const auto at = static_cast<std::uint32_t>(routes_.size());
         for (const LinkId l : links) routes_.push_back(l.value());
@@ -27,38 +46,52 @@ ConnectionId Network::connect(const Path& path) {
     c.first_there = store(path.there);
     c.there = c.first_there + 1;
     c.back = store(path.back);
-    if (options_.spread != Spread::kPath && path.there.size() > 2) {
+    c.row = kNone;
+    const bool through_a_nic = std::any_of(path.there.begin(), path.there.end(), [&](LinkId l) {
+        return fabric_->link(l).kind == LinkKind::kPcie;
+    });
+    if (options_.spread != Spread::kPath && path.there.size() > 2 && !through_a_nic) {
         c.row = forwarding_.row(path.there.back());
         c.there = path.there.back().value();
     }
-    const auto full = static_cast<std::uint32_t>((options_.payload + options_.header).count());
-    std::int64_t trip = 0;
+    const auto ack = static_cast<std::uint32_t>(options_.ack.count());
+    c.base_round_trip = 0;
     for (const LinkId l : path.there)
-        trip += wire_time(ports_[l.index()], full) + ports_[l.index()].latency;
+        c.base_round_trip +=
+            wire_time(ports_[l.index()], c.payload + c.header) + ports_[l.index()].latency;
     for (const LinkId l : path.back)
-        trip += wire_time(ports_[l.index()], static_cast<std::uint32_t>(options_.ack.count())) +
-                ports_[l.index()].latency;
-    c.base_round_trip = trip;
-    const PathFacts facts{.line_rate = ports_[c.port].rate,
-                          .base_rtt = ps(trip),
-                          .packet = Bytes{full},
-                          .hops = static_cast<std::uint32_t>(path.there.size())};
-    c.cc = congestion_.make(facts);
-    set_marking(path, facts);
-    arm(id);
-    return id;
+        c.base_round_trip += wire_time(ports_[l.index()], ack) + ports_[l.index()].latency;
+}
+
+void Network::move(ConnectionId id, const Path& path) {
+    Connection& c = connections_[id];
+    const auto same = [&](LinkId l, std::uint32_t r) { return l.value() == r; };
+    const auto there = routes_.begin() + c.first_there;
+    const auto end = std::find(there, routes_.end(), kNone);
+    if (std::equal(path.there.begin(), path.there.end(), there, end, same)) return;
+    if (c.sending == Sending::kReady) {  // leaves the ring of its old port
+        Port& p = ports_[c.port];
+        std::uint32_t before = kNone;
+        for (std::uint32_t at = p.ring_head; at != id; at = connections_[at].ring) before = at;
+        (before == kNone ? p.ring_head : connections_[before].ring) = c.ring;
+        if (p.ring_tail == id) p.ring_tail = before;
+        c.sending = Sending::kNothing;
+    }
+    lay(id, path);
+    rewind(id);
+    resume(id);
 }
 
 SimDuration Network::alone(ConnectionId id, Bytes size) const {
     const Connection& c = connections_[id];
-    const std::int64_t packets = (size.count() + full_payload() - 1) / full_payload();
+    const std::int64_t packets = (size.count() + c.payload - 1) / c.payload;
     const auto last =
-        header() + static_cast<std::uint32_t>(size.count() - (packets - 1) * full_payload());
+        c.header + static_cast<std::uint32_t>(size.count() - (packets - 1) * c.payload);
     // Full packets leave link l at (sum of the times so far) + (packets - 2) x (the longest).
     std::int64_t sum = 0, longest = 0, at = 0, latencies = 0;
     for (std::uint32_t r = c.first_there; routes_[r] != kNone; ++r) {
         const Port& p = ports_[routes_[r]];
-        const std::int64_t full = wire_time(p, header() + full_payload());
+        const std::int64_t full = wire_time(p, c.header + c.payload);
         sum += full;
         longest = std::max(longest, full);
         if (packets > 1) at = std::max(at, sum + (packets - 2) * longest);
@@ -87,7 +120,7 @@ void Network::set_marking(const Path& path, const PathFacts& facts) {
 
 void Network::send(ConnectionId id, Bytes size, std::uint64_t name) {
     WEFT_CHECK(size > Bytes{0}, "a message of {} bytes", size.count());
-    const std::int64_t full = options_.payload.count();
+    const std::int64_t full = connections_[id].payload;
     const std::int64_t packets = (size.count() + full - 1) / full;
     std::uint32_t m = free_message_;
     if (m == kNone) {
@@ -182,14 +215,14 @@ PacketId Network::make_packet(ConnectionId id) {
     if (c.again.empty()) {
         p.seq = c.next++;
         const Message& m = messages_[c.current];
-        p.last = c.next == m.end;
-        p.bytes = header() + (p.last ? m.last : full_payload());
-        if (p.last) c.current = m.next;
+        p.ask = c.next == m.end;
+        p.bytes = c.header + (p.ask ? m.last : c.payload);
+        if (p.ask) c.current = m.next;
     } else {
         p.seq = c.again.back();
         c.again.pop_back();
         p.bytes = bytes_of(c, p.seq);
-        p.last = true;  // answered at once
+        p.ask = true;
     }
     p.again = p.seq < c.highest;
     c.highest = std::max(c.highest, p.seq + 1);
@@ -204,6 +237,9 @@ PacketId Network::make_packet(ConnectionId id) {
     c.in_flight += p.bytes;
     c.sent_bytes += p.bytes;
     c.cc->sent(now(), Bytes{p.bytes});
+    // Nothing more may go before an answer: the receiver is not to wait for more.
+    const bool filled = c.in_flight + c.payload + c.header > c.cc->window().count();
+    p.ask = p.ask || filled;
     const std::int64_t rate = c.cc->rate().bits_per_second();
     if (rate < ports_[c.port].rate.bits_per_second())
         c.next_at = std::max(c.next_at, now().ps()) +
@@ -222,7 +258,7 @@ std::int64_t Network::timeout(const Connection& c) const {
 std::uint32_t Network::bytes_of(const Connection& c, std::uint32_t seq) const {
     for (std::uint32_t m = c.oldest; m != kNone; m = messages_[m].next)
         if (seq < messages_[m].end)
-            return header() + (seq + 1 == messages_[m].end ? messages_[m].last : full_payload());
+            return c.header + (seq + 1 == messages_[m].end ? messages_[m].last : c.payload);
     WEFT_CHECK(false, "packet {} of {} posted", seq, c.posted);
     return 0;
 }
@@ -230,9 +266,9 @@ std::uint32_t Network::bytes_of(const Connection& c, std::uint32_t seq) const {
 /// On the wire, of the packets [from, to), none before the oldest message.
 std::int64_t Network::bytes_between(const Connection& c, std::uint32_t from,
                                     std::uint32_t to) const {
-    std::int64_t sum = std::int64_t{to - from} * (header() + full_payload());
+    std::int64_t sum = std::int64_t{to - from} * (c.header + c.payload);
     for (std::uint32_t m = c.oldest; m != kNone && messages_[m].end <= to; m = messages_[m].next)
-        if (messages_[m].end > from) sum -= full_payload() - messages_[m].last;
+        if (messages_[m].end > from) sum -= c.payload - messages_[m].last;
     return sum;
 }
 
@@ -241,7 +277,7 @@ void Network::on_ack(ConnectionId id, const Packet& p) {
     std::int64_t newly = take_cumulative(c, p.seq);
     if (p.extra != kNone) newly += take_selective(c, extras_[p.extra]);
     c.acked_bytes += static_cast<std::uint64_t>(newly);
-    c.in_flight = std::max<std::int64_t>(0, c.in_flight - newly);
+    take_off(c, newly);
     const Extra* x = p.extra == kNone ? nullptr : &extras_[p.extra];
     c.cc->on_ack({.now = now(),
                   .rtt = ps(now().ps() - p.stamp),
@@ -256,6 +292,13 @@ void Network::on_ack(ConnectionId id, const Packet& p) {
     c.give_up_at = c.acked == c.next ? INT64_MAX : now().ps() + timeout(c);
     finish_acked(c);
     resume(id);
+}
+
+/// So much has been acknowledged. After going back, what counts is what has gone out again.
+void Network::take_off(Connection& c, std::int64_t newly) {
+    c.in_flight = std::max<std::int64_t>(0, c.in_flight - newly);
+    if (options_.recovery == Recovery::kGoBackN && c.highest > c.next)
+        c.in_flight = bytes_between(c, c.acked, c.next);
 }
 
 /// After something that may let a waiting connection go.
@@ -306,7 +349,7 @@ void Network::on_nack(ConnectionId id, const Packet& p) {
     Connection& c = connections_[id];
     const std::int64_t newly = take_cumulative(c, p.seq);
     c.acked_bytes += static_cast<std::uint64_t>(newly);
-    c.in_flight = std::max<std::int64_t>(0, c.in_flight - newly);
+    take_off(c, newly);
     std::int64_t lost = 0;
     if (options_.recovery == Recovery::kGoBackN) {
         if (c.next > c.acked) lost = bytes_between(c, c.acked, c.next);
@@ -327,19 +370,25 @@ void Network::on_timer(ConnectionId id) {
     while (c.cc->timer() <= now()) c.cc->on_timer(now());
     if (c.give_up_at <= now().ps()) {
         ++totals_.timeouts;
-        c.again.clear();
-        if (options_.recovery == Recovery::kGoBackN) {
-            go_to(c, c.acked);
-        } else {
-            for (std::uint32_t s = c.next; s-- != c.acked;)
-                if (!c.arrived_there.test(s, c.acked)) c.again.push_back(s);
-        }
-        c.in_flight = 0;
+        rewind(id);
         c.backoff = std::min<std::uint8_t>(kMostBackoff, c.backoff + 1);
         c.give_up_at = now().ps() + timeout(c);
         c.cc->on_timeout(now());
     }
     resume(id);
+}
+
+/// Everything that is not acknowledged will be sent again.
+void Network::rewind(ConnectionId id) {
+    Connection& c = connections_[id];
+    c.again.clear();
+    if (options_.recovery == Recovery::kGoBackN) {
+        go_to(c, c.acked);
+    } else {
+        for (std::uint32_t s = c.next; s-- != c.acked;)
+            if (!c.arrived_there.test(s, c.acked)) c.again.push_back(s);
+    }
+    c.in_flight = 0;
 }
 
 /// One timer for all that a connection may wait for.

@@ -78,6 +78,7 @@ PacketOptions htsim_roce() {
     PacketOptions o;
     o.congestion = "fixed-rate";
     o.ack_first = false;
+    o.ack_every = Bytes{};
     BufferProfile memory = htsim_lossless_input(12, 15, Bytes{4096});
     memory.class_count = kClasses;
     memory.classes[kPayload] = memory.classes[0];

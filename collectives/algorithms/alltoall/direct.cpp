@@ -15,7 +15,12 @@ PlanTemplate direct_alltoall(const GroupShape& shape, const AlgorithmParams& par
     s.source = Buffer::kInput;
     s.pattern = Direct{
         .by_destination = true, .recv_by_source = true, .send_chunks = {}, .recv_chunks = {}};
-    for (Channel& c : p.channels) c.stages = {s};
+    for (Channel& c : p.channels) {
+        c.stages = {s};
+        // Peers take turns: all slices for one peer first would fill its slots, and a rank whose
+        // next peers share its host would leave its NIC idle meanwhile.
+        c.loop_slices = 2;
+    }
     return p;
 }
 

@@ -1,0 +1,357 @@
+#include "simulator/execute/packet_carrier.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.hpp"
+#include "base/rng.hpp"
+
+namespace weft {
+namespace {
+
+constexpr std::uint32_t kElementSize = 4;  // as the flow engine has it
+constexpr std::size_t kPaths = 4;          // of a port, where the library does not say
+constexpr std::size_t kAtOnce = 16;
+
+std::uint64_t key_of(std::uint32_t channel, std::uint32_t stage, std::uint32_t peer,
+                     std::uint32_t sequence) {
+    return mix64(mix64(channel, stage), mix64(peer, sequence));
+}
+
+template <class T>
+std::uint32_t take(std::vector<T>& all, std::vector<std::uint32_t>& free) {
+    if (free.empty()) {
+        all.emplace_back();
+        return static_cast<std::uint32_t>(all.size() - 1);
+    }
+    const std::uint32_t i = free.back();
+    free.pop_back();
+    return i;
+}
+
+}  // namespace
+
+PacketCarrier::PacketCarrier(const Scenario& s, const flow::Universe& u,
+                             const std::vector<flow::LaneMaker*>& makers)
+    : s_(&s), u_(&u), makers_(&makers), network_(*s.fabric, s.packet) {
+    set_rates();
+}
+
+PacketCarrier::~PacketCarrier() = default;
+
+void PacketCarrier::set_rates() {
+    const Fabric& fabric = *s_->fabric;
+    const Int128 payload = s_->packet.payload.count();
+    const Int128 wire = payload + s_->packet.header.count();
+    for (std::uint32_t l = 0; l < fabric.links().size(); ++l) {
+        const Link& link = fabric.links()[l];
+        std::int64_t rate = u_->capacity[epoch_][l];
+        if (link.kind == LinkKind::kAccess || link.kind == LinkKind::kFabric)
+            rate = std::min<std::int64_t>(link.capacity.bits_per_second(),
+                                          static_cast<std::int64_t>(rate * wire / payload));
+        if (network_.rate(LinkId{l}).bits_per_second() != rate)
+            network_.set_rate(LinkId{l}, Bandwidth{rate});
+    }
+}
+
+/// The ways of a pipe now, by the NIC port that they leave by: at most so many a port, or, where
+/// bytes are split statically, each by itself.
+std::vector<std::vector<Route>> PacketCarrier::routes_of(const Pipe& p, std::size_t most) const {
+    std::vector<Route> routes;
+    (*makers_)[u_->lanes_of_epoch[epoch_]]->routes(s_->placement, p.src, p.dst, p.rail, p.channel,
+                                                   most, routes);
+    const auto leaves_by = [&](const Route& r) {
+        const auto access = std::find_if(r.links.begin(), r.links.end(), [&](LinkId l) {
+            return s_->fabric->link(l).kind == LinkKind::kAccess;
+        });
+        return access == r.links.end() ? r.links.front() : *access;
+    };
+    std::vector<std::vector<Route>> ports;
+    for (Route& r : routes) {
+        const bool apart = ports.empty() || splits_statically(s_->library) ||
+                           leaves_by(ports.back().front()) != leaves_by(r);
+        if (apart) ports.emplace_back();
+        ports.back().push_back(std::move(r));
+    }
+    return ports;
+}
+
+void PacketCarrier::make_ports(Pipe& p) {
+    const std::vector<std::vector<Route>> routes = routes_of(p, 1);
+    if (routes.empty())
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = "workload",
+                           .found = "no way from rank " + std::to_string(p.src.value()) +
+                                    " to rank " + std::to_string(p.dst.value()),
+                           .expected = "a healthy path between all ranks that communicate",
+                           .example = {}});
+    const std::vector<LinkId>& links = routes.front().front().links;
+    p.scale_up = s_->fabric->link(links.front()).kind == LinkKind::kScaleUp && links.size() <= 2;
+    const bool one = p.scale_up || splits_statically(s_->library);
+    const std::uint32_t wanted = s_->library.qps_per_connection;
+    const std::size_t lanes = one ? 1 : wanted == 0 ? kPaths : wanted;
+    for (std::size_t i = 0; i < routes.size(); ++i)
+        p.ports.push_back({{}, LeastOutstanding(std::vector<std::uint64_t>(lanes, 1))});
+}
+
+/// A lane of a port; its queue pair is made when it is first used.
+PacketCarrier::Lane& PacketCarrier::lane_of(Pipe& p, std::uint32_t port, std::uint32_t lane) {
+    std::vector<Lane>& lanes = p.ports[port].lanes;
+    if (lane < lanes.size()) return lanes[lane];
+    WEFT_CHECK(lane == lanes.size(), "lane {} before lane {}", lane, lanes.size());
+    const std::vector<std::vector<Route>> routes = routes_of(p, lane + 1);
+    // A port that has lost its ways since shares those of another.
+    const std::vector<Route>& ways = routes[port % routes.size()];
+    const Route& r = ways[lane % ways.size()];
+    return lanes.emplace_back(Lane{network_.connect(packet::path_of(*s_->fabric, r)),
+                                   packet::latency_outside(*s_->fabric, r)});
+}
+
+/// Queue pairs take the ways that there are now; with none left, they wait for the old ones.
+void PacketCarrier::reroute(Pipe& p) {
+    std::size_t most = 1;
+    for (const Port& q : p.ports) most = std::max(most, q.lanes.size());
+    const std::vector<std::vector<Route>> routes = routes_of(p, most);
+    if (routes.empty()) return;
+    for (std::size_t i = 0; i < p.ports.size(); ++i) {
+        const std::vector<Route>& ways = routes[i % routes.size()];
+        for (std::size_t l = 0; l < p.ports[i].lanes.size(); ++l)
+            network_.move(p.ports[i].lanes[l].connection,
+                          packet::path_of(*s_->fabric, ways[l % ways.size()]));
+    }
+}
+
+std::uint32_t PacketCarrier::pipe_of(RankId src, RankId dst, std::uint32_t channel,
+                                     std::int32_t rail) {
+    const std::uint32_t own = splits_statically(s_->library) ? channel + 1 : 0;
+    const std::uint64_t key = mix64(mix64(src.value(), dst.value()),
+                                    mix64(own, static_cast<std::uint64_t>(std::int64_t{rail})));
+    const auto [at, fresh] = pipe_index_.try_emplace(key, pipes_.size());
+    if (fresh) {
+        Pipe& p = pipes_.emplace_back();
+        p.src = src;
+        p.dst = dst;
+        p.rail = rail;
+        p.channel = channel;
+        make_ports(p);
+    }
+    return at->second;
+}
+
+void PacketCarrier::start(const Carried& c, SimTime now) {
+    catch_up(now);
+    const std::uint32_t id = take(jobs_, free_jobs_);
+    const flow::GroupSet& set = u_->sets[c.group.set];
+    Job& job = jobs_[id];
+    job.what = c;
+    job.plan = &set.traffic[c.variant][c.index]->plan();
+    job.ranks = set.members[c.index];
+    job.start = now;
+    job.left = job.ranks.size();
+    job.members.clear();
+    job.members.resize(job.ranks.size());
+    ++running_;
+    const Binding binding = bind_total(*job.plan, c.size, kElementSize);
+    for (std::uint32_t m = 0; m < job.ranks.size(); ++m)
+        job.members[m].cursor = std::make_unique<Cursor>(*job.plan, binding, m);
+    const auto members = static_cast<std::uint32_t>(job.ranks.size());
+    for (std::uint32_t m = 0; m < members; ++m) pump(id, m);
+}
+
+void PacketCarrier::pump(std::uint32_t job, std::uint32_t member) {
+    std::array<Operation, kAtOnce> ops;
+    while (std::size_t n = jobs_[job].members[member].cursor->next(ops)) {
+        for (std::size_t i = 0; i < n; ++i) {
+            switch (ops[i].kind) {
+                case Operation::Kind::kCopy:
+                    jobs_[job].members[member].cursor->copied(ops[i]);
+                    break;
+                case Operation::Kind::kReceive:
+                    ask(job, member, ops[i]);
+                    break;
+                case Operation::Kind::kSend:
+                    post(job, member, ops[i]);
+                    break;
+            }
+        }
+    }
+    finish_member(job, member);
+}
+
+void PacketCarrier::finish_member(std::uint32_t id, std::uint32_t member) {
+    Job& job = jobs_[id];
+    Member& m = job.members[member];
+    if (m.finished || !m.cursor->done()) return;
+    m.finished = true;
+    if (--job.left > 0) return;
+    after(std::max(SimDuration{}, job.start + job.what.price.least - network_.now()), Due::kEnded,
+          id);
+}
+
+void PacketCarrier::ask(std::uint32_t job, std::uint32_t member, const Operation& op) {
+    Member& m = jobs_[job].members[member];
+    const std::uint64_t key = key_of(op.channel, op.stage, op.peer, op.sequence);
+    if (m.early.erase(key) != 0) return m.cursor->arrived(op);
+    m.asked.emplace(key, op);
+}
+
+void PacketCarrier::post(std::uint32_t id, std::uint32_t member, const Operation& op) {
+    const Job& job = jobs_[id];
+    const std::uint32_t t = take(transits_, free_transits_);
+    const std::int64_t bytes = static_cast<std::int64_t>(Int128{op.elements} * kElementSize *
+                                                         job.what.price.overhead_per_mille / 1000);
+    const std::uint32_t pipe = pipe_of(job.ranks[member], job.ranks[op.peer], op.channel,
+                                       job.plan->channels[op.channel].rail);
+    // What fits into a packet for each port is not worth cutting.
+    const auto ports = static_cast<std::int64_t>(pipes_[pipe].ports.size());
+    const std::int64_t parts =
+        bytes <= ports * s_->packet.payload.count() && !splits_statically(s_->library)
+            ? 1
+            : std::min(ports, bytes);
+    transits_[t] = {.job = id,
+                    .src = member,
+                    .dst = op.peer,
+                    .op = op,
+                    .pipe = pipe,
+                    .to_arrive = static_cast<std::uint32_t>(parts),
+                    .to_acknowledge = static_cast<std::uint32_t>(parts),
+                    .done_there = false,
+                    .done_here = false};
+    // The one part of a small operation takes the ports in turn.
+    const std::uint32_t turn = parts == 1 ? op.sequence + op.channel : 0;
+    for (std::int64_t i = 0; i < parts; ++i)
+        send_part(t, static_cast<std::uint32_t>((i + turn) % ports),
+                  Bytes{bytes * (i + 1) / parts - bytes * i / parts});
+}
+
+void PacketCarrier::send_part(std::uint32_t transit, std::uint32_t port, Bytes bytes) {
+    Pipe& p = pipes_[transits_[transit].pipe];
+    Port& q = p.ports[port];
+    const auto lane = static_cast<std::uint32_t>(q.balance.choose(bytes).value_or(0));
+    q.balance.post(lane, bytes);
+    const packet::ConnectionId connection = lane_of(p, port, lane).connection;
+    const std::uint32_t part = take(parts_, free_parts_);
+    parts_[part] = {transit, port, lane, bytes};
+    network_.send(connection, bytes, part);
+}
+
+void PacketCarrier::after(SimDuration wait, Due what, std::uint32_t index) {
+    timers_.push({network_.now() + wait, order_++, what, index});
+}
+
+/// Takes what the network has to tell at its time.
+void PacketCarrier::hear() {
+    for (const packet::Network::Report& r : network_.take_reports()) {
+        const auto index = static_cast<std::uint32_t>(r.message);
+        const Part part = parts_[index];
+        Transit& x = transits_[part.transit];
+        Pipe& p = pipes_[x.pipe];
+        Port& q = p.ports[part.port];
+        if (!r.acknowledged) {
+            if (--x.to_arrive > 0) continue;
+            const flow::StepCosts& costs = jobs_[x.job].what.price.steps;
+            const Lane& lane = q.lanes[part.lane];
+            after(lane.outside + (p.scale_up ? costs.scale_up : costs.network), Due::kArrived,
+                  part.transit);
+            continue;
+        }
+        q.balance.complete(part.lane, part.bytes);
+        free_parts_.push_back(index);
+        if (--x.to_acknowledge > 0) continue;
+        const std::uint32_t job = x.job;
+        const std::uint32_t src = x.src;
+        jobs_[job].members[src].cursor->sent(x.op);
+        x.done_here = true;
+        release_if_done(part.transit);
+        pump(job, src);
+    }
+}
+
+void PacketCarrier::release_if_done(std::uint32_t transit) {
+    const Transit& x = transits_[transit];
+    if (x.done_here && x.done_there) free_transits_.push_back(transit);
+}
+
+void PacketCarrier::arrived(std::uint32_t transit) {
+    Transit& x = transits_[transit];
+    const std::uint32_t job = x.job;
+    const std::uint32_t dst = x.dst;
+    Member& m = jobs_[job].members[dst];
+    const std::uint64_t key = key_of(x.op.channel, x.op.stage, x.src, x.op.sequence);
+    x.done_there = true;
+    release_if_done(transit);
+    const auto asked = m.asked.find(key);
+    if (asked == m.asked.end()) {
+        m.early.emplace(key, 0);
+        return;
+    }
+    const Operation op = asked->second;
+    m.asked.erase(asked);
+    m.cursor->arrived(op);
+    pump(job, dst);
+}
+
+/// Timers that are due.
+void PacketCarrier::fire() {
+    while (!timers_.empty() && timers_.top().at <= network_.now()) {
+        const Timer t = timers_.top();
+        timers_.pop();
+        if (t.what == Due::kArrived) {
+            arrived(t.index);
+        } else {
+            ended_.push_back(jobs_[t.index].what.group);
+            free_jobs_.push_back(t.index);
+            --running_;
+        }
+    }
+}
+
+/// The network's clock follows the machine's.
+void PacketCarrier::catch_up(SimTime now) {
+    while (network_.now() < now) {
+        network_.wake_at(now);
+        static_cast<void>(network_.run());
+        hear();
+    }
+}
+
+SimTime PacketCarrier::next_end(SimTime limit) {
+    while (ended_.empty()) {
+        fire();
+        if (!ended_.empty()) break;
+        if (running_ == 0 || network_.now() >= limit) return SimTime::never();
+        const SimTime due = timers_.empty() ? SimTime::never() : timers_.top().at;
+        network_.wake_at(std::min(due, limit));
+        if (network_.run() == packet::Network::Stop::kIdle) return SimTime::never();
+        hear();
+    }
+    return network_.now();
+}
+
+void PacketCarrier::take_ended(SimTime now, std::vector<GroupRef>& ended) {
+    ended.clear();
+    if (now < network_.now()) return;
+    ended.swap(ended_);
+}
+
+void PacketCarrier::set_epoch(std::size_t epoch, SimTime now) {
+    catch_up(now);
+    const bool moved = u_->lanes_of_epoch[epoch] != u_->lanes_of_epoch[epoch_];
+    epoch_ = epoch;
+    set_rates();
+    if (!moved) return;
+    for (Pipe& p : pipes_) reroute(p);
+}
+
+Int128 PacketCarrier::carried_bits(LinkId link) const {
+    return Int128{8} * network_.counts(link).payload;
+}
+
+SimDuration PacketCarrier::busy(LinkId link) const {
+    const Bandwidth rate = network_.rate(link);
+    if (rate == Bandwidth{0}) return {};
+    return transfer_time(Bytes{static_cast<std::int64_t>(network_.counts(link).bytes)}, rate);
+}
+
+}  // namespace weft
