@@ -97,7 +97,7 @@ class PausedLink {
         at(now_ + on_wire, kSend);
     }
     void arrived(Bytes size) {
-        if (buffer_.arrive(0, 0, 1, size) == Verdict::kStore) waiting_.push_back(size);
+        if (buffer_.arrive(0, 0, 1, size) == Admission::kStore) waiting_.push_back(size);
         if (buffer_.pause(0, 0)) tell();
     }
     void drain() {

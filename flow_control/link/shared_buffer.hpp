@@ -53,7 +53,7 @@ struct PortBuffer {
     int alpha_doublings = 0;  // a faster port gets a larger share: alpha x 2^this
 };
 
-enum class Verdict : std::uint8_t { kStore, kDrop };
+enum class Admission : std::uint8_t { kStore, kDrop };
 
 class SharedBuffer {
   public:
@@ -62,7 +62,7 @@ class SharedBuffer {
 
     /// A packet of `bytes` on the wire came in by port `in` and waits for port `out`; counts it.
     /// At most 2^20 bytes when there are cells.
-    Verdict arrive(std::size_t in, std::size_t cls, std::size_t out, Bytes bytes);
+    Admission arrive(std::size_t in, std::size_t cls, std::size_t out, Bytes bytes);
     /// A stored packet is gone: the same arguments as when it arrived.
     void leave(std::size_t in, std::size_t cls, std::size_t out, Bytes bytes);
 
@@ -180,7 +180,8 @@ inline bool SharedBuffer::charge_ingress(const ClassBuffer& c, Ingress& i, Bytes
     return true;
 }
 
-inline Verdict SharedBuffer::arrive(std::size_t in, std::size_t cls, std::size_t out, Bytes bytes) {
+inline Admission SharedBuffer::arrive(std::size_t in, std::size_t cls, std::size_t out,
+                                      Bytes bytes) {
     const Bytes n = footprint(bytes);
     const ClassBuffer& c = classes_[cls];
     Counts& count = counts_[cls];
@@ -190,7 +191,7 @@ inline Verdict SharedBuffer::arrive(std::size_t in, std::size_t cls, std::size_t
     if (e.used + n > limit || !charge_ingress(c, ingress_[at(in, cls)], n)) {
         ++count.dropped_packets;
         count.dropped += bytes;
-        return Verdict::kDrop;
+        return Admission::kDrop;
     }
     e.used += n;
     e.peak = std::max(e.peak, e.used);
@@ -198,7 +199,7 @@ inline Verdict SharedBuffer::arrive(std::size_t in, std::size_t cls, std::size_t
     peak_ = std::max(peak_, stored_);
     ++count.stored_packets;
     count.stored += bytes;
-    return Verdict::kStore;
+    return Admission::kStore;
 }
 
 inline void SharedBuffer::leave(std::size_t in, std::size_t cls, std::size_t out, Bytes bytes) {

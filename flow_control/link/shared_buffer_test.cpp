@@ -61,7 +61,7 @@ TEST_CASE("what a shared buffer counts is what it stores, and it never overflows
             if (fill || stored.empty()) {
                 const Stored s{random.below(kPorts), random.below(2), random.below(kPorts),
                                Bytes{static_cast<std::int64_t>(64 + random.below(4097))}};
-                if (buffer.arrive(s.in, s.cls, s.out, s.bytes) == Verdict::kStore) {
+                if (buffer.arrive(s.in, s.cls, s.out, s.bytes) == Admission::kStore) {
                     stored.push_back(s);
                     expected += buffer.footprint(s.bytes);
                 } else {
@@ -133,7 +133,7 @@ TEST_CASE("HPCC-ns3's threshold falls as the memory fills", "[unit]") {
     // One ingress: x = (free - x) / 8, so it pauses at a ninth of what is shared.
     Bytes in;
     while (!buffer.pause(0, 1)) {
-        REQUIRE(buffer.arrive(0, 1, 5, Bytes{9052}) == Verdict::kStore);
+        REQUIRE(buffer.arrive(0, 1, 5, Bytes{9052}) == Admission::kStore);
         in += Bytes{9052};
     }
     CHECK((in - Bytes{4096} - free / 9).count() >= 0);
@@ -158,12 +158,12 @@ TEST_CASE("htsim's lossless input pauses above 15 packets and resumes below 12",
     Bytes in;
     while (!buffer.pause(2, 0)) {
         REQUIRE(in <= Bytes{61'440});
-        REQUIRE(buffer.arrive(2, 0, 1, Bytes{4160}) == Verdict::kStore);
+        REQUIRE(buffer.arrive(2, 0, 1, Bytes{4160}) == Admission::kStore);
         in += Bytes{4160};
     }
     CHECK(in == Bytes{15 * 4160});  // 62,400 > 61,440
     for (int n = 0; n < 100; ++n)   // no end of memory
-        REQUIRE(buffer.arrive(2, 0, 1, Bytes{4160}) == Verdict::kStore);
+        REQUIRE(buffer.arrive(2, 0, 1, Bytes{4160}) == Admission::kStore);
     in += Bytes{100 * 4160};
     while (!buffer.resume(2, 0)) {
         buffer.leave(2, 0, 1, Bytes{4160});
@@ -178,12 +178,12 @@ TEST_CASE("a lossy class is dropped above alpha times what is free", "[unit]") {
     p.classes[0].alpha_1024 = 1024;
     SharedBuffer buffer{p, std::vector<PortBuffer>(4)};
     int stored = 0;
-    while (buffer.arrive(0, 0, 3, Bytes{1000}) == Verdict::kStore) ++stored;
+    while (buffer.arrive(0, 0, 3, Bytes{1000}) == Admission::kStore) ++stored;
     CHECK(stored == 500);  // q = 1 x (total - q)
     CHECK_FALSE(buffer.pause(0, 0));
     // Another queue gets half of what is left.
     stored = 0;
-    while (buffer.arrive(1, 0, 2, Bytes{1000}) == Verdict::kStore) ++stored;
+    while (buffer.arrive(1, 0, 2, Bytes{1000}) == Admission::kStore) ++stored;
     CHECK(stored == 250);
     CHECK(buffer.egress_peak(3, 0) == Bytes{500'000});
     CHECK(buffer.counts(0).dropped_packets == 2);
@@ -194,14 +194,14 @@ TEST_CASE("the limit of an egress queue holds for every class", "[unit]") {
     p.classes[0].lossless = true;
     p.classes[0].egress_limit = Bytes{10'000};
     SharedBuffer buffer{p, std::vector<PortBuffer>(2)};
-    for (int n = 0; n < 10; ++n) REQUIRE(buffer.arrive(0, 0, 1, Bytes{1000}) == Verdict::kStore);
-    CHECK(buffer.arrive(0, 0, 1, Bytes{1}) == Verdict::kDrop);
-    CHECK(buffer.arrive(0, 0, 0, Bytes{1}) == Verdict::kStore);
+    for (int n = 0; n < 10; ++n) REQUIRE(buffer.arrive(0, 0, 1, Bytes{1000}) == Admission::kStore);
+    CHECK(buffer.arrive(0, 0, 1, Bytes{1}) == Admission::kDrop);
+    CHECK(buffer.arrive(0, 0, 0, Bytes{1}) == Admission::kStore);
     SharedBuffer queues{output_queues(Bytes{8320}), std::vector<PortBuffer>(2)};
-    CHECK(queues.arrive(0, 1, 1, Bytes{4160}) == Verdict::kStore);
-    CHECK(queues.arrive(0, 1, 1, Bytes{4160}) == Verdict::kStore);
-    CHECK(queues.arrive(0, 1, 1, Bytes{64}) == Verdict::kDrop);
-    CHECK(queues.arrive(0, 0, 1, Bytes{64}) == Verdict::kStore);
+    CHECK(queues.arrive(0, 1, 1, Bytes{4160}) == Admission::kStore);
+    CHECK(queues.arrive(0, 1, 1, Bytes{4160}) == Admission::kStore);
+    CHECK(queues.arrive(0, 1, 1, Bytes{64}) == Admission::kDrop);
+    CHECK(queues.arrive(0, 0, 1, Bytes{64}) == Admission::kStore);
 }
 
 TEST_CASE("a pool of headroom serves all ports and ends", "[unit]") {
@@ -212,11 +212,12 @@ TEST_CASE("a pool of headroom serves all ports and ends", "[unit]") {
     p.classes[0].fixed_threshold = Bytes{1000};
     SharedBuffer buffer{p, std::vector<PortBuffer>(4, {Bytes{8000}, 0})};
     CHECK(buffer.shared_total() == Bytes{90'000});
-    for (std::size_t in : {0, 1}) REQUIRE(buffer.arrive(in, 0, 3, Bytes{1000}) == Verdict::kStore);
-    for (int n = 0; n < 8; ++n) REQUIRE(buffer.arrive(0, 0, 3, Bytes{1000}) == Verdict::kStore);
-    CHECK(buffer.arrive(0, 0, 3, Bytes{1000}) == Verdict::kDrop);  // the port's own limit
-    for (int n = 0; n < 2; ++n) REQUIRE(buffer.arrive(1, 0, 3, Bytes{1000}) == Verdict::kStore);
-    CHECK(buffer.arrive(1, 0, 3, Bytes{1000}) == Verdict::kDrop);  // the pool's
+    for (std::size_t in : {0, 1})
+        REQUIRE(buffer.arrive(in, 0, 3, Bytes{1000}) == Admission::kStore);
+    for (int n = 0; n < 8; ++n) REQUIRE(buffer.arrive(0, 0, 3, Bytes{1000}) == Admission::kStore);
+    CHECK(buffer.arrive(0, 0, 3, Bytes{1000}) == Admission::kDrop);  // the port's own limit
+    for (int n = 0; n < 2; ++n) REQUIRE(buffer.arrive(1, 0, 3, Bytes{1000}) == Admission::kStore);
+    CHECK(buffer.arrive(1, 0, 3, Bytes{1000}) == Admission::kDrop);  // the pool's
     CHECK(buffer.headroom_peak(0, 0) == Bytes{8000});
 }
 
@@ -226,7 +227,7 @@ TEST_CASE("an ingress that holds nothing is not paused, since nothing would resu
     p.classes[0].lossless = true;
     p.classes[0].alpha_1024 = 0;
     SharedBuffer buffer{p, std::vector<PortBuffer>(2)};
-    CHECK(buffer.arrive(0, 0, 1, Bytes{100}) == Verdict::kDrop);
+    CHECK(buffer.arrive(0, 0, 1, Bytes{100}) == Admission::kDrop);
     CHECK_FALSE(buffer.pause(0, 0));
 }
 

@@ -33,9 +33,9 @@ TEST_CASE("a trimmed packet waits as control, and every packet leaves a trace", 
     SharedBuffer buffer{output_queues(Bytes{8320}), std::vector<PortBuffer>(2)};
     int whole = 0, headers = 0, dropped = 0;
     for (int n = 0; n < 200; ++n) {
-        if (buffer.arrive(0, 1, 1, 4160_B) == Verdict::kStore)
+        if (buffer.arrive(0, 1, 1, 4160_B) == Admission::kStore)
             ++whole;
-        else if (trim.cuts(4160_B) && buffer.arrive(0, trim.cls, 1, trim.size) == Verdict::kStore)
+        else if (trim.cuts(4160_B) && buffer.arrive(0, trim.cls, 1, trim.size) == Admission::kStore)
             ++headers;
         else
             ++dropped;

@@ -223,7 +223,7 @@ void Network::enqueue(std::uint32_t link, PacketId id) {
 bool Network::store(const Port& out, const Packet& p) {
     SharedBuffer& memory = memories_[out.memory];
     const std::size_t in = ports_[reverse(LinkId{p.ingress}).index()].number;
-    if (memory.arrive(in, kPayload, out.number, Bytes{p.bytes}) == Verdict::kDrop) return false;
+    if (memory.arrive(in, kPayload, out.number, Bytes{p.bytes}) == Admission::kDrop) return false;
     if (memory.pause(in, kPayload)) tell_pause(p.ingress, true);
     return true;
 }
