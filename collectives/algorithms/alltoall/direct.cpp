@@ -19,7 +19,7 @@ PlanTemplate direct_alltoall(const GroupShape& shape, const AlgorithmParams& par
         c.stages = {s};
         // Peers take turns: all slices for one peer first would fill its slots, and a rank whose
         // next peers share its host would leave its NIC idle meanwhile.
-        c.loop_slices = 2;
+        c.loop_slices = 1;
     }
     return p;
 }
