@@ -96,7 +96,7 @@ class Hpcc final : public CongestionControl {
     double most_;       // line rate x T
     double reference_;  // Wc
     double wanted_;     // W
-    double used_ = 0;   // U
+    double used_ = 1;   // U: a sender starts at line rate, as if the path were full
     int stage_ = 0;
     std::uint64_t trip_ends_ = 0;
     std::size_t known_ = 0;

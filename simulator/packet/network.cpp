@@ -4,6 +4,7 @@
 
 #include "base/rng.hpp"
 #include "flow_control/link/pfc.hpp"
+#include "flow_control/link/trim.hpp"
 
 namespace weft::packet {
 namespace {
@@ -205,11 +206,7 @@ void Network::enqueue(std::uint32_t link, PacketId id) {
     if (!out.up) return drop(link, id);
     if (p.cls == kPayload && out.memory != kNone && !store(out, p)) {
         if (options_.overflow != Overflow::kTrim || p.kind != Kind::kData) return drop(link, id);
-        p.trimmed = true;
-        p.bytes = static_cast<std::uint32_t>(options_.ack.count());
-        p.cls = kControl;
-        ++totals_.trimmed;
-        ++counts_[link].trimmed;
+        cut(link, id);
     }
     Queue& q = out.queue[p.cls];
     if (!out.marking.at_dequeue) mark(link, out, p);
@@ -217,6 +214,31 @@ void Network::enqueue(std::uint32_t link, PacketId id) {
     if (p.cls == kPayload && q.bytes > counts_[link].most_queued)
         counts_[link].most_queued = q.bytes;
     kick(link);
+}
+
+/// Cuts the packet to its header, or the last one queued in its place: always the same of two would
+/// starve flows that arrive in step (link/trim.hpp).
+void Network::cut(std::uint32_t link, PacketId id) {
+    Port& out = ports_[link];
+    Queue& q = out.queue[kPayload];
+    const std::uint64_t draw = mix64(mix64(options_.seed, link), out.draws++);
+    if (TrimProfile{}.last_instead(draw) && !q.empty() && pool_[q.tail].kind == Kind::kData) {
+        Packet& last = pool_[q.tail];
+        release(out, last);
+        if (store(out, pool_[id])) {
+            q.bytes += pool_[id].bytes - last.bytes;
+            std::swap(last, pool_[id]);
+            std::swap(last.next, pool_[id].next);
+        } else {
+            static_cast<void>(store(out, last));
+        }
+    }
+    Packet& p = pool_[id];
+    p.trimmed = true;
+    p.bytes = static_cast<std::uint32_t>(options_.ack.count());
+    p.cls = kControl;
+    ++totals_.trimmed;
+    ++counts_[link].trimmed;
 }
 
 /// Finds room in the switch that the packet has come to; false: there is none.

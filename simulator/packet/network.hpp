@@ -143,6 +143,7 @@ class Network {
     void enqueue(std::uint32_t link, PacketId id);
     void make_memories();
     [[nodiscard]] BufferProfile memory_of(NodeId at) const;
+    void cut(std::uint32_t link, PacketId id);
     [[nodiscard]] bool store(const Port& out, const Packet& p);
     void release(const Port& out, const Packet& p);
     void tell_pause(std::uint32_t in_link, bool pause);

@@ -35,6 +35,8 @@ struct PacketOptions {
     Bytes ack{64};
     Bytes scale_up_payload{16384};  // moved as one over scale-up links, whose rates are net
     Bytes ack_every{16384};         // payload between two ACKs; 0: one a packet
+    bool fill_window = false;   // a packet may go while less than a window is in flight, as in
+                                // HPCC's ns-3; else only what fits into it
     bool ack_first = true;          // ACKs go in the control class, before data
     bool cut_through = false;       // else switches store and forward
     Recovery recovery = Recovery::kGoBackN;
@@ -51,6 +53,7 @@ struct PacketOptions {
     /// Instead of all that: the profile of every switch; class 1 is data.
     std::optional<BufferProfile> memory;
     SimDuration notify_every = us(50);  // between two CNPs of a connection (DCQCN's N)
+    SimDuration base_rtt;        // what congestion control takes for it; 0: each path's own
     SimDuration least_timeout;          // 0: 67 ms where PFC keeps it lossless, else 100 us
     std::uint64_t seed = 1;
 };

@@ -23,7 +23,8 @@ ConnectionId Network::connect(const Path& path) {
     c.header = scale_up ? 0 : static_cast<std::uint32_t>(options_.header.count());
     lay(id, path);
     const PathFacts facts{.line_rate = ports_[c.port].rate,
-                          .base_rtt = ps(c.base_round_trip),
+                          .base_rtt = options_.base_rtt == SimDuration{} ? ps(c.base_round_trip)
+                                                                         : options_.base_rtt,
                           .packet = Bytes{c.payload + c.header},
                           .hops = static_cast<std::uint32_t>(path.there.size())};
     c.cc = congestion_.make(facts);
@@ -168,7 +169,8 @@ bool Network::may_send(ConnectionId id) {
         c.sending = Sending::kNothing;
         return false;
     }
-    const std::int64_t bytes = bytes_of(c, c.again.empty() ? c.next : c.again.back());
+    const std::int64_t bytes =
+        options_.fill_window ? 1 : bytes_of(c, c.again.empty() ? c.next : c.again.back());
     if (c.in_flight > 0 && c.in_flight + bytes > c.cc->window().count()) {
         c.sending = Sending::kWindow;
         return false;
