@@ -1,6 +1,7 @@
 #pragma once
 // Packet and its pool: what is in flight, in flat memory, linked by index.
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/units.hpp"
@@ -41,29 +42,33 @@ struct Packet {
 };
 static_assert(sizeof(Packet) == 64, "one cache line");
 
+/// In blocks that stay where they are: a reference lasts as long as its packet.
 class Pool {
   public:
-    /// References into the pool do not outlive this call.
     PacketId take() {
         if (free_ == kNone) {
-            packets_.emplace_back();
-            return static_cast<PacketId>(packets_.size() - 1);
+            if (size_ >> kBlockBits == blocks_.size())
+                blocks_.push_back(std::make_unique<Packet[]>(kBlock));
+            return size_++;
         }
         const PacketId id = free_;
-        free_ = packets_[id].next;
-        packets_[id] = Packet{};
+        Packet& p = (*this)[id];
+        free_ = p.next;
+        p = Packet{};
         return id;
     }
     void give(PacketId id) {
-        packets_[id].next = free_;
+        (*this)[id].next = free_;
         free_ = id;
     }
-    Packet& operator[](PacketId id) { return packets_[id]; }
-    [[nodiscard]] std::size_t most() const { return packets_.size(); }
-    [[nodiscard]] std::size_t bytes() const { return packets_.capacity() * sizeof(Packet); }
+    Packet& operator[](PacketId id) { return blocks_[id >> kBlockBits][id & (kBlock - 1)]; }
+    [[nodiscard]] std::size_t bytes() const { return blocks_.size() * kBlock * sizeof(Packet); }
 
   private:
-    std::vector<Packet> packets_;
+    static constexpr std::uint32_t kBlockBits = 12;
+    static constexpr std::uint32_t kBlock = 1U << kBlockBits;
+    std::vector<std::unique_ptr<Packet[]>> blocks_;
+    std::uint32_t size_ = 0;
     PacketId free_ = kNone;
 };
 
