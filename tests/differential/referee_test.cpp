@@ -107,13 +107,12 @@ PacketOptions simai_ns3(const Json& scenario, const std::string& referee) {
 PacketOptions htsim_uec(const Json& scenario, const std::string& referee) {
     const Json& derived = scenario["results"][referee]["derived"];
     PacketOptions o;
-    o.congestion = "nscc";
     o.recovery = Recovery::kUnordered;
     o.spread = Spread::kEntropy;
     o.overflow = Overflow::kTrim;
     o.memory = output_queues(Bytes{derived["queue_bytes"].get<std::int64_t>()});
-    o.base_rtt =
-        ps(static_cast<std::int64_t>(derived["network_max_unloaded_rtt_us"].get<double>() * 1e6));
+    o.congestion = fmt::format("nscc:network-rtt={:.2f}ns",
+                               derived["network_max_unloaded_rtt_us"].get<double>() * 1000);
     o.mark_by_algorithm = false;
     o.marking = {true, Bytes{87'360}, Bytes{336'960}, 1'000'000'000, true};
     return o;
@@ -168,13 +167,14 @@ TEST_CASE("PFC without congestion control as htsim's RoCE has it", "[differentia
     CHECK(std::abs(mean(us) / mean(them) - 1) < 0.05);
 }
 
-// Not met, and so not here: uec_nscc_trim s04 -18 % and s05 -17 % in the mean, with the last finish
-// within 2 % (ours trims 1061 packets of s04 where the referee trims 465: its senders hold back
-// part of their first window, for a reason not found); ns3_hpcc s02 +0.8 % of a sensible 0.5 %.
+// Not met, and so not here: ns3_hpcc s02 +0.8 % of a sensible 0.5 %. Not tried: s08 and s13, whose
+// paths hash differently, receiver credits, and rates without windows.
 TEST_CASE("other referees with their own parameters", "[differential]") {
     const Expectation e = GENERATE(Expectation{"uec_nscc_trim", "s01_solo_star", 0.001},
                                    Expectation{"uec_nscc_trim", "s02_solo_4links", 0.001},
                                    Expectation{"uec_nscc_trim", "s03_two_to_one", 0.05},
+                                   Expectation{"uec_nscc_trim", "s04_incast8", 0.10},
+                                   Expectation{"uec_nscc_trim", "s05_incast32", 0.10},
                                    Expectation{"uec_nscc_trim", "s06_join_half", 0.05},
                                    Expectation{"uec_nscc_trim", "s07_parking_lot", 0.05},
                                    Expectation{"uec_nscc_trim", "s10_alltoall16", 0.05},
