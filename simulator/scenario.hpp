@@ -21,6 +21,10 @@
 namespace weft {
 
 enum class NetworkModel : std::uint8_t { kAnalytic, kFlow, kPacket };
+[[nodiscard]] constexpr const char* name_of(NetworkModel m) {
+    constexpr const char* kNames[] = {"analytic", "flow", "packet"};
+    return kNames[static_cast<std::size_t>(m)];
+}
 enum class EndpointModel : std::uint8_t { kIdeal, kCalibrated, kDetailed };
 [[nodiscard]] constexpr const char* name_of(EndpointModel m) {
     constexpr const char* kNames[] = {"ideal", "calibrated", "detailed"};

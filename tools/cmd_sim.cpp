@@ -137,7 +137,9 @@ void print_text(const Scenario& s, const Result& r) {
                    100.0 * static_cast<double>(r.lower_bound.ps()) /
                        static_cast<double>(std::max<std::int64_t>(r.step_time.ps(), 1)),
                    r.lower_bound_by);
-    fmt::print("  rates: {}\n\n", rates(s));
+    fmt::print("  rates: {}\n", rates(s));
+    if (r.packets.used) fmt::print("  {}\n", packets_text(r.packets));
+    fmt::print("\n");
     if (!r.busiest_distinct.empty()) fmt::print("{}\n", links_text(r));
     for (const std::string& a : r.assumptions) fmt::print("  assumed: {}\n", a);
     for (const std::string& w : r.warnings) fmt::print("  warning: {}\n", w);

@@ -148,6 +148,24 @@ struct Band {
 /// "11.42 ms (10.9 .. 12.1 ms by machine h100's ranges)".
 [[nodiscard]] std::string with_bands(SimDuration time, const std::vector<Band>& bands);
 
+/// What happened to packets; only the packet engine fills it.
+struct PacketSummary {
+    bool used = false;
+    std::uint64_t sent = 0;      // data packets that left senders, repeats included
+    std::uint64_t repeated = 0;  // of those, sent before
+    std::uint64_t marked = 0;    // by ECN, counted at each port
+    std::uint64_t dropped = 0;
+    std::uint64_t trimmed = 0;
+    std::uint64_t timeouts = 0;
+    std::uint64_t pauses = 0;  // PFC
+    SimDuration paused;        // of the port that was paused longest
+    std::string paused_link;   // that port; empty: none was
+    Bytes deepest;             // most data ever waiting at one port
+    std::string deepest_link;
+    std::uint64_t data_hops = 0;  // data packets over links
+    std::uint64_t all_hops = 0;   // packets of any kind
+};
+
 struct Result {
     SimDuration step_time;    // the slowest rank's
     std::vector<Band> bands;  // of step_time; filled by who ran it again, simulate() does not
@@ -169,11 +187,15 @@ struct Result {
     /// The longest of: a link's bytes at the rate that the endpoint leaves it; a rank's compute.
     SimDuration lower_bound;
     std::string lower_bound_by;  // "the bytes of access link tor[0] > host[1].nic[0]"
+    PacketSummary packets;
     std::vector<std::string> assumptions;
     std::vector<std::string> warnings;  // "3 links above 90 %: victim flows are not modelled"
     Trust trust;                        // filled by who compared; simulate() does not
     std::map<std::string, std::string> scenario;  // resolved, flat: "fabric.name" -> "hpn7"
 };
+
+/// One line about the packets; empty without.
+[[nodiscard]] std::string packets_text(const PacketSummary& p);
 
 /// Canonical JSON text (sorted keys, fixed number format); equal results give equal bytes.
 [[nodiscard]] std::string to_json(const Result& r);

@@ -46,6 +46,8 @@ class Carrier {
     /// Payload carried by a link so far, in bits, and how long the link has carried any.
     [[nodiscard]] virtual Int128 carried_bits(LinkId link) const = 0;
     [[nodiscard]] virtual SimDuration busy(LinkId link) const = 0;
+    /// What happened to packets, where there are any.
+    [[nodiscard]] virtual PacketSummary summary() const { return {}; }
 };
 
 /// Bytes as fluid streams.

@@ -354,4 +354,35 @@ SimDuration PacketCarrier::busy(LinkId link) const {
     return transfer_time(Bytes{static_cast<std::int64_t>(network_.counts(link).bytes)}, rate);
 }
 
+PacketSummary PacketCarrier::summary() const {
+    const packet::Totals& t = network_.totals();
+    PacketSummary p{.used = true,
+                    .sent = t.sent,
+                    .repeated = t.repeated,
+                    .marked = t.marked,
+                    .dropped = t.dropped,
+                    .trimmed = t.trimmed,
+                    .timeouts = t.timeouts,
+                    .pauses = t.pauses,
+                    .paused = {},
+                    .paused_link = {},
+                    .deepest = {},
+                    .deepest_link = {},
+                    .data_hops = t.data_hops,
+                    .all_hops = t.all_hops};
+    const Fabric& fabric = *s_->fabric;
+    for (std::uint32_t l = 0; l < fabric.links().size(); ++l) {
+        const packet::PortCounts& n = network_.counts(LinkId{l});
+        if (n.paused > p.paused) {
+            p.paused = n.paused;
+            p.paused_link = fabric.name_of(LinkId{l});
+        }
+        if (Bytes{n.most_queued} > p.deepest) {
+            p.deepest = Bytes{n.most_queued};
+            p.deepest_link = fabric.name_of(LinkId{l});
+        }
+    }
+    return p;
+}
+
 }  // namespace weft

@@ -41,7 +41,8 @@ class PacketCarrier final : public Carrier {
     [[nodiscard]] Int128 carried_bits(LinkId link) const override;
     [[nodiscard]] SimDuration busy(LinkId link) const override;
 
-    [[nodiscard]] const packet::Network& network() const { return network_; }
+    /// What happened so far.
+    [[nodiscard]] PacketSummary summary() const override;
 
   private:
     /// One path of an edge, made when it is first used.

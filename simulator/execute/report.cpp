@@ -39,6 +39,7 @@ class Reporter {
         summarise_collectives();
         measure_links();
         bound();
+        r_.packets = machine_.carrier().summary();
         draw_timeline();
         describe();
         return std::move(r_);
@@ -74,6 +75,7 @@ class Reporter {
     void describe_remainder();
     [[nodiscard]] std::string remainder_text(std::size_t exchange) const;
     void describe_figures();
+    void describe_packets();
     /// Of the first group that runs an exchange under a variant; nullptr: none does.
     [[nodiscard]] const flow::Traffic* first_traffic(std::size_t exchange, std::size_t v) const;
     [[nodiscard]] std::vector<TimePart> parts_of(std::size_t exchange, std::size_t v) const;
@@ -222,7 +224,7 @@ void Reporter::measure_links() {
         r_.link_groups.push_back(std::move(g));
     }
     rank_links(std::move(loads));
-    if (high > 0)
+    if (high > 0 && s_.network != NetworkModel::kPacket)
         r_.warnings.push_back(
             fmt::format("{} links above 90 %: victim flows are not modelled", high));
 }
@@ -402,6 +404,25 @@ void Reporter::warn_of_extrapolation() {
         s_.machine.name, beyond));
 }
 
+void Reporter::describe_packets() {
+    const packet::PacketOptions& p = s_.packet;
+    auto& m = r_.scenario;
+    m["packet.payload"] = to_string(p.payload);
+    m["packet.header"] = to_string(p.header);
+    m["packet.ack_every"] = to_string(p.ack_every);
+    m["packet.congestion"] = p.congestion;
+    m["packet.spread"] = name_of(p.spread);
+    m["packet.recovery"] = name_of(p.recovery);
+    m["packet.overflow"] = name_of(p.overflow);
+    m["packet.buffer"] = p.buffer == Bytes{} ? "by ports" : to_string(p.buffer);
+    m["packet.queue"] = p.queue == Bytes{} ? "by buffer" : to_string(p.queue);
+    r_.assumptions.push_back(fmt::format(
+        "packets of {} and {} of headers, congestion control {}, paths by {}, {}, a full switch: "
+        "{}; what a switch would reduce in network is sent point to point",
+        to_string(p.payload), to_string(p.header), p.congestion, name_of(p.spread),
+        name_of(p.recovery), name_of(p.overflow)));
+}
+
 /// The figures in use.
 void Reporter::describe_figures() {
     auto& m = r_.scenario;
@@ -524,7 +545,8 @@ void Reporter::describe() {
     m["library.qps_per_connection"] = fmt::format("{}", s_.library.qps_per_connection);
     m["library.channels"] = fmt::format("{}", s_.library.channels);
     m["library.algorithm"] = s_.library.algorithm;
-    m["network"] = s_.network == NetworkModel::kFlow ? "flow" : "analytic";
+    m["network"] = name_of(s_.network);
+    if (s_.network == NetworkModel::kPacket) describe_packets();
     m["endpoint"] = name_of(s_.endpoint);
     m["machine"] = s_.machine.name;
     describe_figures();

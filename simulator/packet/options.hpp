@@ -29,14 +29,26 @@ enum class Overflow : std::uint8_t {
     kTrim,  // the header goes on, in the control class
 };
 
+[[nodiscard]] constexpr const char* name_of(Recovery r) {
+    return r == Recovery::kGoBackN ? "go-back-n" : "unordered";
+}
+[[nodiscard]] constexpr const char* name_of(Spread s) {
+    constexpr const char* kNames[] = {"path", "entropy", "shortest"};
+    return kNames[static_cast<std::size_t>(s)];
+}
+[[nodiscard]] constexpr const char* name_of(Overflow o) {
+    constexpr const char* kNames[] = {"pause", "drop", "trim"};
+    return kNames[static_cast<std::size_t>(o)];
+}
+
 struct PacketOptions {
     Bytes payload{4096};  // of a full packet
     Bytes header{64};     // on the wire besides
     Bytes ack{64};
     Bytes scale_up_payload{16384};  // moved as one over scale-up links, whose rates are net
     Bytes ack_every{16384};         // payload between two ACKs; 0: one a packet
-    bool fill_window = false;   // a packet may go while less than a window is in flight, as in
-                                // HPCC's ns-3; else only what fits into it
+    bool fill_window = false;       // a packet may go while less than a window is in flight, as in
+                                    // HPCC's ns-3; else only what fits into it
     bool ack_first = true;          // ACKs go in the control class, before data
     bool cut_through = false;       // else switches store and forward
     Recovery recovery = Recovery::kGoBackN;
@@ -53,7 +65,7 @@ struct PacketOptions {
     /// Instead of all that: the profile of every switch; class 1 is data.
     std::optional<BufferProfile> memory;
     SimDuration notify_every = us(50);  // between two CNPs of a connection (DCQCN's N)
-    SimDuration base_rtt;        // what congestion control takes for it; 0: each path's own
+    SimDuration base_rtt;               // what congestion control takes for it; 0: each path's own
     SimDuration least_timeout;          // 0: 67 ms where PFC keeps it lossless, else 100 us
     std::uint64_t seed = 1;
 };

@@ -22,11 +22,11 @@ ConnectionId Network::connect(const Path& path) {
         (scale_up ? options_.scale_up_payload : options_.payload).count());
     c.header = scale_up ? 0 : static_cast<std::uint32_t>(options_.header.count());
     lay(id, path);
-    const PathFacts facts{.line_rate = ports_[c.port].rate,
-                          .base_rtt = options_.base_rtt == SimDuration{} ? ps(c.base_round_trip)
-                                                                         : options_.base_rtt,
-                          .packet = Bytes{c.payload + c.header},
-                          .hops = static_cast<std::uint32_t>(path.there.size())};
+    const PathFacts facts{
+        .line_rate = ports_[c.port].rate,
+        .base_rtt = options_.base_rtt == SimDuration{} ? ps(c.base_round_trip) : options_.base_rtt,
+        .packet = Bytes{c.payload + c.header},
+        .hops = static_cast<std::uint32_t>(path.there.size())};
     c.cc = congestion_.make(facts);
     set_marking(path, facts);
     arm(id);

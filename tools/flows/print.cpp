@@ -113,18 +113,6 @@ std::string ratio_text(std::int64_t milli) {
     return fmt::format("{}.{:02}", milli / 1000, milli % 1000 / 10);
 }
 
-const char* name_of(packet::Spread s) {
-    constexpr const char* kNames[] = {"path", "entropy", "shortest"};
-    return kNames[static_cast<std::size_t>(s)];
-}
-const char* name_of(packet::Recovery r) {
-    return r == packet::Recovery::kGoBackN ? "go-back-n" : "unordered";
-}
-const char* name_of(packet::Overflow o) {
-    constexpr const char* kNames[] = {"pause", "drop", "trim"};
-    return kNames[static_cast<std::size_t>(o)];
-}
-
 std::string flows_text(const FlowReport& r) {
     const packet::PacketOptions& o = r.options;
     std::string out = fmt::format(

@@ -28,8 +28,5 @@ struct FlowReport {
 [[nodiscard]] std::string tag_name(std::uint16_t tag);
 /// "1.37": thousandths as a ratio.
 [[nodiscard]] std::string ratio_text(std::int64_t milli);
-[[nodiscard]] const char* name_of(packet::Spread s);
-[[nodiscard]] const char* name_of(packet::Recovery r);
-[[nodiscard]] const char* name_of(packet::Overflow o);
 
 }  // namespace weft::tools

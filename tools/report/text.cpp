@@ -126,6 +126,7 @@ std::string text_report(const Report& report) {
     add_families(out, r);
     add_collectives(out, r);
     if (!r.busiest_distinct.empty()) out += "\n" + links_text(r);
+    if (r.packets.used) out += "\n" + packets_text(r.packets) + "\n";
     out += "\nlimit: " + limit_of(r) + "\n";
     constexpr std::size_t kWarnings = 3;
     for (std::size_t i = 0; i < std::min(r.warnings.size(), kWarnings); ++i)
