@@ -1,10 +1,13 @@
-// `weft reproduce hpn`: published gains beside simulated ones.
+// `weft reproduce hpn`, `weft reproduce hpcc`: published results beside simulated ones.
 #include <fmt/format.h>
 #include <memory>
 #include <thread>
 
 #include "tools/commands.hpp"
+#include "tools/flags.hpp"
 #include "tools/progress.hpp"
+#include "tools/report/report.hpp"
+#include "tools/reproduce/hpcc.hpp"
 #include "tools/reproduce/hpn.hpp"
 
 namespace weft::tools {
@@ -18,6 +21,44 @@ int run_hpn(const HpnOptions& options, bool json) {
     }
     fmt::print("{}", json ? to_json(r, options) : to_text(r, options));
     return 0;
+}
+
+struct HpccCommand {
+    HpccOptions options;
+    std::string time = "10ms";
+    std::string plot;
+    bool json = false;
+};
+
+int run_hpcc(HpccCommand c) {
+    c.options.time = parse_flag("--time", c.time, parse_duration);
+    std::vector<HpccRun> runs;
+    {
+        ProgressLine line;
+        runs = reproduce_hpcc(c.options, line.sink());
+    }
+    if (!c.plot.empty()) write_atomically(c.plot, to_svg(runs));
+    fmt::print("{}", c.json ? to_json(runs, c.options) : to_text(runs));
+    return 0;
+}
+
+void add_hpcc(CLI::App& reproduce, std::function<int()>& run) {
+    auto* hpcc = reproduce.add_subcommand(
+        "hpcc",
+        "Slowdowns under DCQCN, TIMELY, DCTCP and HPCC, after figure 11 of HPCC (SIGCOMM 2019).\n\n"
+        "  weft reproduce hpcc --time 200us     quick\n"
+        "  weft reproduce hpcc --plot hpcc.svg  flows of 10 ms: minutes\n");
+    auto c = std::make_shared<HpccCommand>();
+    c->options.threads = std::max(1U, std::thread::hardware_concurrency());
+    hpcc->add_option("--time", c->time, "Flows start within it")->capture_default_str();
+    hpcc->add_option("--seed", c->options.seed, "Of the traffic")->capture_default_str();
+    hpcc->add_option("-j,--threads", c->options.threads,
+                     "Threads; the result does not depend on it")
+        ->check(in_range(1, 256))
+        ->capture_default_str();
+    hpcc->add_option("--plot", c->plot, "Write the plot there (SVG)");
+    hpcc->add_flag("--json", c->json, "print JSON");
+    hpcc->callback([&run, c] { run = [c] { return run_hpcc(*c); }; });
 }
 
 }  // namespace
@@ -42,6 +83,7 @@ void add_reproduce(CLI::App& app, std::function<int()>& run) {
     hpn->add_flag("--json", *json, "print JSON: fractions, .5 is +50 %");
     hpn->callback(
         [&run, options, json] { run = [options, json] { return run_hpn(*options, *json); }; });
+    add_hpcc(*command, run);
 }
 
 }  // namespace weft::tools

@@ -146,6 +146,8 @@ CASES = [
     ("flows --generate {dir}/cdf.txt:load=5% --fabric leaf-spine", ["cdf.txt:3", "point"]),
     ("flows --generate websearch:lod=5% --fabric leaf-spine", ["lod", "load"]),
     ("flows --generate websearch --fabric leaf-spine --cc cubic", ["cubic", "window"]),
+    ("reproduce hpcc --time 5", ["--time", "unit"]),
+    ("reproduce hpcc --time 200s", ["time", "100 s"]),
     ("fabric {dir}/odd.topo --set rate=5", ["odd.topo", "no parameters"]),
     ("replay", ["trace"]),
     ("replay {dir}/missing.txt --out {out}", ["missing.txt"]),

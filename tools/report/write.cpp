@@ -16,7 +16,7 @@ void write_atomically(const std::filesystem::path& path, const std::string& text
                            .example = "--out weft-out"});
     };
     std::error_code error;
-    std::filesystem::create_directories(path.parent_path(), error);
+    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
     if (error) fault(error.message());
     std::filesystem::path draft = path;
     draft += ".partial";

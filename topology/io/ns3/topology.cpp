@@ -222,7 +222,6 @@ class Builder {
             Node node;
             node.tier = tier[n];
             node.index = count[t]++;
-            if (node.tier == 1) node.segment = node.index;
             node.pod = 0;
             node_[n] = b_.add_node(node);
         }
