@@ -261,13 +261,19 @@ void Network::release(const Port& out, const Packet& p) {
 /// A pause frame towards whoever sends on `in_link`, before everything that waits there.
 void Network::tell_pause(std::uint32_t in_link, bool pause) {
     const std::uint32_t back = reverse(LinkId{in_link}).value();
+    if (pause) ++totals_.pauses;
+    // One that still waits says the new word instead: a resume ahead of its pause would be none.
+    const PacketId waiting = ports_[back].queue[kControl].head;
+    if (waiting != kNone && pool_[waiting].kind == Kind::kPause) {
+        pool_[waiting].seq = pause ? 1 : 0;
+        return;
+    }
     const PacketId id = pool_.take();
     Packet& p = pool_[id];
     p.kind = Kind::kPause;
     p.cls = kControl;
     p.bytes = kPauseBytes;
     p.seq = pause ? 1 : 0;
-    if (pause) ++totals_.pauses;
     Queue& q = ports_[back].queue[kControl];
     p.next = q.head;
     q.head = id;
