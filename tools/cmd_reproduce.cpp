@@ -25,7 +25,7 @@ int run_hpn(const HpnOptions& options, bool json) {
 
 struct HpccCommand {
     HpccOptions options;
-    std::string time = "10ms";
+    std::string time = "5ms";
     std::string plot;
     bool json = false;
 };
@@ -47,7 +47,7 @@ void add_hpcc(CLI::App& reproduce, std::function<int()>& run) {
         "hpcc",
         "Slowdowns under DCQCN, TIMELY, DCTCP and HPCC, after figure 11 of HPCC (SIGCOMM 2019).\n\n"
         "  weft reproduce hpcc --time 200us     quick\n"
-        "  weft reproduce hpcc --plot hpcc.svg  flows of 10 ms: minutes\n");
+        "  weft reproduce hpcc --plot hpcc.svg  flows of 5 ms: minutes\n");
     auto c = std::make_shared<HpccCommand>();
     c->options.threads = std::max(1U, std::thread::hardware_concurrency());
     hpcc->add_option("--time", c->time, "Flows start within it")->capture_default_str();

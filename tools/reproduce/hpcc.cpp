@@ -38,6 +38,7 @@ packet::PacketOptions packet_options(const HpccOptions& options, const std::stri
     o.congestion = control;
     o.payload = Bytes{1000};
     o.buffer = Bytes{32'000'000};
+    o.ack_every = Bytes{0};  // each packet
     o.seed = options.seed;
     return o;
 }

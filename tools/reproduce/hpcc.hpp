@@ -16,7 +16,7 @@
 namespace weft::tools {
 
 struct HpccOptions {
-    SimDuration time = ms(10);  // flows start within it
+    SimDuration time = ms(5);  // flows start within it
     std::uint64_t seed = 1;
     unsigned threads = 1;
 };
