@@ -240,6 +240,17 @@ void PacketCarrier::after(SimDuration wait, Due what, std::uint32_t index) {
     timers_.push({network_.now() + wait, order_++, what, index});
 }
 
+void PacketCarrier::complain(const Pipe& p) const {
+    throw ConfigError({.file = {},
+                       .line = 0,
+                       .key = "workload",
+                       .found = "rank " + std::to_string(p.src.value()) +
+                                " gave up sending to rank " + std::to_string(p.dst.value()) +
+                                " at " + to_string(network_.now()),
+                       .expected = "a healthy path between all ranks that communicate",
+                       .example = {}});
+}
+
 /// Takes what the network has to tell at its time.
 void PacketCarrier::hear() {
     for (const packet::Network::Report& r : network_.take_reports()) {
@@ -248,7 +259,8 @@ void PacketCarrier::hear() {
         Transit& x = transits_[part.transit];
         Pipe& p = pipes_[x.pipe];
         Port& q = p.ports[part.port];
-        if (!r.acknowledged) {
+        if (r.what == packet::Network::What::kGaveUp) complain(p);
+        if (r.what == packet::Network::What::kArrived) {
             if (--x.to_arrive > 0) continue;
             const flow::StepCosts& costs = jobs_[x.job].what.price.steps;
             const Lane& lane = q.lanes[part.lane];

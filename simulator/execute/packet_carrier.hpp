@@ -110,6 +110,7 @@ class PacketCarrier final : public Carrier {
     void set_rates();
     void catch_up(SimTime now);
     void hear();
+    [[noreturn]] void complain(const Pipe& p) const;
     void fire();
     void pump(std::uint32_t job, std::uint32_t member);
     void ask(std::uint32_t job, std::uint32_t member, const Operation& op);

@@ -70,13 +70,15 @@ struct Connection {
     std::uint32_t payload = 0;   // of a full packet
     std::uint32_t header = 0;
     Sending sending = Sending::kNothing;
-    std::uint8_t backoff = 0;
+    std::uint8_t backoff = 0;  // timeouts in a row
+    bool gave_up = false;
     bool asked_again = false;  // receiver: the gap has been reported
     std::uint16_t entropy = 0;
     // The sender.
     std::uint32_t posted = 0;
     std::uint32_t next = 0;     // the next new packet
     std::uint32_t highest = 0;  // all before it have been sent at least once
+    std::uint32_t asked = 0;    // all before it that asked for an answer at once were sent
     std::uint32_t acked = 0;    // all before it have arrived
     std::int64_t in_flight = 0;
     std::int64_t next_at = 0;  // pacing

@@ -92,8 +92,10 @@ class Runner {
     void tell(const Network::Report& r) {
         const FlowSpec& spec = set_.flows[r.message];
         FlowTimes& t = run_.flows[r.message];
-        (r.acknowledged ? t.acknowledged : t.arrived) = network_.now();
-        activate(r.acknowledged ? spec.send_done : spec.recv_done);
+        if (r.what == Network::What::kGaveUp) return;
+        const bool acknowledged = r.what == Network::What::kAcknowledged;
+        (acknowledged ? t.acknowledged : t.arrived) = network_.now();
+        activate(acknowledged ? spec.send_done : spec.recv_done);
     }
 
     void activate(std::uint32_t trigger) {

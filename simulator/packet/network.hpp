@@ -60,10 +60,12 @@ struct Totals {
 
 class Network {
   public:
-    /// A message arrived whole, or was acknowledged whole.
+    /// A message arrived whole, was acknowledged whole, or will never be: its connection gave up
+    /// after sixteen timeouts in a row.
+    enum class What : std::uint8_t { kArrived, kAcknowledged, kGaveUp };
     struct Report {
         std::uint64_t message;  // as its owner named it
-        bool acknowledged;      // else: arrived
+        What what;
     };
 
     /// `fabric` outlives the network.
@@ -181,6 +183,7 @@ class Network {
     void resume(ConnectionId id);
     void arm(ConnectionId id);
     void finish_acked(Connection& c);
+    void give_up(Connection& c);
 
     // receiving.cpp
     void receive(PacketId id);

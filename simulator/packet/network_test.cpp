@@ -136,6 +136,28 @@ TEST_CASE("flows of one port share it evenly", "[unit]") {
     CHECK(run.flows[1].arrived.ps() == 513 * 83'200 + 2'000'000);
 }
 
+TEST_CASE("a connection over a dead link gives up, and says so", "[unit]") {
+    const Fabric fabric = star(3);
+    Network network(fabric, {});
+    const Router router(fabric);
+    const auto connect = [&](int src, int dst) {
+        return network.connect(
+            path_of(fabric, *router.ecmp(router.edge(GpuId{src}, GpuId{dst}), 49152)));
+    };
+    network.set_rate(fabric.nic(NicId{0}).ports.front(), Bandwidth{});
+    network.send(connect(0, 1), 1_MiB, 7);
+    network.send(connect(2, 1), 1_MiB, 8);
+    std::vector<Network::Report> all;
+    while (network.run() == Network::Stop::kReport)
+        for (const Network::Report& r : network.take_reports()) all.push_back(r);
+    REQUIRE(all.size() == 3);
+    CHECK(all[0].what == Network::What::kArrived);
+    CHECK(all[1].what == Network::What::kAcknowledged);
+    CHECK(all[2].what == Network::What::kGaveUp);
+    CHECK(all[2].message == 7);
+    CHECK(network.totals().timeouts == 16);
+}
+
 TEST_CASE("every packet arrives once and is accounted for, however they are lost", "[property]") {
     for (std::uint64_t seed = 1; seed <= 120; ++seed) {
         RandomStream r(seed, 0, "scene");

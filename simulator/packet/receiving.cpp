@@ -54,16 +54,18 @@ void Network::receive_data(Packet& p) {
     c.asked_again = false;
     c.unreported += p.bytes - c.header;
     bool whole = false;
+    bool gap_closed = false;
     if (p.seq == c.expected) {
         ++c.expected;
         while (c.arrived.test(c.expected, c.expected)) c.arrived.clear(c.expected++);
+        gap_closed = c.expected > p.seq + 1;
         whole = finish_arrived(c);
     } else {
         c.arrived.set(p.seq, c.expected);
     }
     if (options_.recovery == Recovery::kUnordered) note(p);
     const bool at_once = options_.recovery == Recovery::kUnordered && p.congested;
-    if (c.unreported >= options_.ack_every.count() || p.ask || whole || at_once)
+    if (c.unreported >= options_.ack_every.count() || p.ask || whole || gap_closed || at_once)
         answer(p, Kind::kAck);
 }
 
@@ -86,7 +88,7 @@ void Network::note(Packet& p) {
 bool Network::finish_arrived(Connection& c) {
     bool some = false;
     while (c.receiving != kNone && messages_[c.receiving].end <= c.expected) {
-        reports_.push_back({messages_[c.receiving].name, false});
+        reports_.push_back({messages_[c.receiving].name, What::kArrived});
         c.receiving = messages_[c.receiving].next;
         some = true;
     }

@@ -8,7 +8,8 @@ namespace {
 
 constexpr SimDuration kLosslessTimeout = us(67'109);  // 4.096 us x 2^14, the usual RoCE setting
 constexpr SimDuration kLossyTimeout = us(100);        // UEC's least (facts C2)
-constexpr std::uint8_t kMostBackoff = 6;
+constexpr std::uint8_t kMostBackoff = 6;              // doublings of the timeout
+constexpr std::uint8_t kMostTimeouts = 16;            // in a row, then the connection gives up
 
 }  // namespace
 
@@ -22,8 +23,11 @@ ConnectionId Network::connect(const Path& path) {
         (scale_up ? options_.scale_up_payload : options_.payload).count());
     c.header = scale_up ? 0 : static_cast<std::uint32_t>(options_.header.count());
     lay(id, path);
+    // A port that is down now is reckoned with as if it were up.
+    const Port& port = ports_[c.port];
+    const Bandwidth nominal = fabric_->link(path.there.front()).capacity;
     const PathFacts facts{
-        .line_rate = ports_[c.port].rate,
+        .line_rate = port.up ? port.rate : nominal,
         .base_rtt = options_.base_rtt == SimDuration{} ? ps(c.base_round_trip) : options_.base_rtt,
         .packet = Bytes{c.payload + c.header},
         .hops = static_cast<std::uint32_t>(path.there.size())};
@@ -165,13 +169,15 @@ void Network::look_for_work(ConnectionId id) {
 bool Network::may_send(ConnectionId id) {
     Connection& c = connections_[id];
     while (!c.again.empty() && known_arrived(c, c.again.back())) c.again.pop_back();
-    if (c.again.empty() && c.next == c.posted) {
+    if (c.gave_up || (c.again.empty() && c.next == c.posted)) {
         c.sending = Sending::kNothing;
         return false;
     }
     const std::int64_t bytes =
         options_.fill_window ? 1 : bytes_of(c, c.again.empty() ? c.next : c.again.back());
-    if (c.in_flight > 0 && c.in_flight + bytes > c.cc->window().count()) {
+    // A window that has shrunk may hold only packets that nobody answers yet: one more may ask.
+    const bool answer_due = c.acked < c.asked;
+    if (c.in_flight > 0 && answer_due && c.in_flight + bytes > c.cc->window().count()) {
         c.sending = Sending::kWindow;
         return false;
     }
@@ -242,6 +248,7 @@ PacketId Network::make_packet(ConnectionId id) {
     // Nothing more may go before an answer: the receiver is not to wait for more.
     const bool filled = c.in_flight + c.payload + c.header > c.cc->window().count();
     p.ask = p.ask || filled;
+    if (p.ask) c.asked = std::max(c.asked, p.seq + 1);
     const std::int64_t rate = c.cc->rate().bits_per_second();
     if (rate < ports_[c.port].rate.bits_per_second())
         c.next_at = std::max(c.next_at, now().ps()) +
@@ -254,7 +261,7 @@ std::int64_t Network::timeout(const Connection& c) const {
     SimDuration least = options_.least_timeout;
     if (least == SimDuration{})
         least = options_.overflow == Overflow::kPause ? kLosslessTimeout : kLossyTimeout;
-    return std::max(least.ps(), 4 * c.base_round_trip) << c.backoff;
+    return std::max(least.ps(), 4 * c.base_round_trip) << std::min(c.backoff, kMostBackoff);
 }
 
 std::uint32_t Network::bytes_of(const Connection& c, std::uint32_t seq) const {
@@ -372,8 +379,8 @@ void Network::on_timer(ConnectionId id) {
     while (c.cc->timer() <= now()) c.cc->on_timer(now());
     if (c.give_up_at <= now().ps()) {
         ++totals_.timeouts;
+        if (++c.backoff == kMostTimeouts) return give_up(c);
         rewind(id);
-        c.backoff = std::min<std::uint8_t>(kMostBackoff, c.backoff + 1);
         c.give_up_at = now().ps() + timeout(c);
         c.cc->on_timeout(now());
     }
@@ -397,17 +404,26 @@ void Network::rewind(ConnectionId id) {
 void Network::arm(ConnectionId id) {
     const Connection& c = connections_[id];
     // Nothing is owed: timers of the congestion control catch up when there is.
-    if (c.acked == c.posted) return wheel_.cancel(2 * wires_ + 1 + id);
+    if (c.gave_up || c.acked == c.posted) return wheel_.cancel(2 * wires_ + 1 + id);
     std::int64_t at = std::min(c.give_up_at, c.cc->timer().ps());
     if (c.sending == Sending::kPaced) at = std::min(at, c.next_at);
     if (at != INT64_MAX) wheel_.at_latest(2 * wires_ + 1 + id, SimTime{std::max(at, now().ps())});
+}
+
+/// What is not acknowledged by now never will be.
+void Network::give_up(Connection& c) {
+    c.gave_up = true;
+    c.give_up_at = INT64_MAX;
+    c.sending = Sending::kNothing;
+    for (std::uint32_t m = c.oldest; m != kNone; m = messages_[m].next)
+        reports_.push_back({messages_[m].name, What::kGaveUp});
 }
 
 void Network::finish_acked(Connection& c) {
     while (c.oldest != kNone && messages_[c.oldest].end <= c.acked) {
         const std::uint32_t m = c.oldest;
         c.oldest = messages_[m].next;
-        reports_.push_back({messages_[m].name, true});
+        reports_.push_back({messages_[m].name, What::kAcknowledged});
         messages_[m].next = free_message_;
         free_message_ = m;
         --open_messages_;
