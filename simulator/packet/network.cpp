@@ -38,7 +38,9 @@ Network::Network(const Fabric& fabric, const PacketOptions& options)
       counts_(fabric.links().size()),
       is_switch_(fabric.nodes().size(), 0),
       wires_(static_cast<std::uint32_t>(fabric.links().size())) {
-    wheel_.grow(2 * std::size_t{wires_} + 1);
+    if (options.watchdog.on) watches_.resize(wires_);
+    owner_ = 2 * wires_ + static_cast<std::uint32_t>(watches_.size());
+    wheel_.grow(std::size_t{owner_} + 1);
     make_ports();
     make_memories();
 }
@@ -139,9 +141,8 @@ void Network::drop(std::uint32_t link, PacketId id) {
 }
 
 void Network::wake_at(SimTime at) {
-    const std::uint32_t owner = 2 * wires_;
-    wheel_.cancel(owner);
-    if (at != SimTime::never()) wheel_.set(owner, std::max(at, now()));
+    wheel_.cancel(owner_);
+    if (at != SimTime::never()) wheel_.set(owner_, std::max(at, now()));
 }
 
 Network::Stop Network::run() {
@@ -153,10 +154,12 @@ Network::Stop Network::run() {
             on_wire(source);
         } else if (source < 2 * wires_) {
             kick(source - wires_);
-        } else if (source == 2 * wires_) {
+        } else if (source > owner_) {
+            on_timer(source - owner_ - 1);
+        } else if (source == owner_) {
             return Stop::kWoken;
         } else {
-            on_timer(source - 2 * wires_ - 1);
+            on_watch(source - 2 * wires_);
         }
     }
     return Stop::kReport;
@@ -203,7 +206,9 @@ std::uint32_t Network::next_link(Packet& p, NodeId at) {
 void Network::enqueue(std::uint32_t link, PacketId id) {
     Port& out = ports_[link];
     Packet& p = pool_[id];
-    if (!out.up) return drop(link, id);
+    if (!out.up ||
+        (!watches_.empty() && p.cls == kPayload && watches_[link].dog.drops(options_.watchdog)))
+        return drop(link, id);
     if (p.cls == kPayload && out.memory != kNone && !store(out, p)) {
         if (options_.overflow != Overflow::kTrim || p.kind != Kind::kData) return drop(link, id);
         cut(link, id);
@@ -213,6 +218,7 @@ void Network::enqueue(std::uint32_t link, PacketId id) {
     q.push(pool_, id);
     if (p.cls == kPayload && q.bytes > counts_[link].most_queued)
         counts_[link].most_queued = q.bytes;
+    if (!watches_.empty()) watch(link, false);
     kick(link);
 }
 
@@ -285,16 +291,66 @@ void Network::tell_pause(std::uint32_t in_link, bool pause) {
 /// A pause frame has arrived over `link`: it is about the payload that goes the other way.
 void Network::on_pause(std::uint32_t link, bool pause) {
     const std::uint32_t out = reverse(LinkId{link}).value();
-    Port& p = ports_[out];
-    if (p.paused == pause) return;
-    p.paused = pause;
-    if (pause) {
-        ++counts_[out].pauses;
-        p.paused_at = now().ps();
-    } else {
-        counts_[out].paused += ps(now().ps() - p.paused_at);
-        kick(out);
+    if (!ports_[out].stuck) set_paused(out, pause);
+}
+
+void Network::pause_for_ever(LinkId link) {
+    ports_[link.index()].stuck = true;
+    set_paused(link.value(), true);
+}
+
+void Network::set_paused(std::uint32_t link, bool pause) {
+    Port& p = ports_[link];
+    bool held = pause;
+    if (!watches_.empty()) {
+        Watch& w = watches_[link];
+        if (pause) {
+            w.target.pause(now(), PfcProfile::kForEver);
+        } else {
+            w.target.resume(now());
+        }
+        held = pause && !w.dog.forwards(options_.watchdog);
     }
+    if (p.paused != held) {
+        p.paused = held;
+        if (held) {
+            ++counts_[link].pauses;
+            p.paused_at = now().ps();
+        } else {
+            counts_[link].paused += ps(now().ps() - p.paused_at);
+        }
+    }
+    if (!watches_.empty()) watch(link, false);
+    kick(link);
+}
+
+/// Tells the watchdog of a port what has happened to it.
+void Network::watch(std::uint32_t link, bool progress) {
+    const Port& p = ports_[link];
+    if (p.memory == kNone) return;
+    Watch& w = watches_[link];
+    w.dog.observe(now(), w.target, !p.queue[kPayload].empty(), progress);
+    const SimTime due = w.dog.due(options_.watchdog);
+    if (due != SimTime::never()) wheel_.at_latest(2 * wires_ + link, due);
+}
+
+void Network::on_watch(std::uint32_t link) {
+    Watch& w = watches_[link];
+    Port& p = ports_[link];
+    const WatchdogEvent event = w.dog.check(now(), w.target, options_.watchdog);
+    if (event == WatchdogEvent::kDetected) {
+        ++counts_[link].storms;
+        while (w.dog.drops(options_.watchdog) && !p.queue[kPayload].empty()) {
+            const PacketId id = p.queue[kPayload].pop(pool_);
+            release(p, pool_[id]);
+            drop(link, id);
+        }
+    }
+    if (event != WatchdogEvent::kNone) {
+        p.paused = w.target.blocked(now()) && !w.dog.forwards(options_.watchdog);
+        kick(link);
+    }
+    watch(link, false);
 }
 
 void Network::mark(std::uint32_t link, Port& p, Packet& packet) {
@@ -333,6 +389,7 @@ void Network::kick(std::uint32_t link) {
         if (p.marking.at_dequeue) mark(link, p, pool_[p.queue[kPayload].head]);
         id = p.queue[kPayload].pop(pool_);
         release(p, pool_[id]);
+        if (!watches_.empty()) watch(link, true);
     } else {
         id = pull(link);
         if (id == kNone) return;

@@ -2,21 +2,22 @@
 // Network: every packet on every link of a Fabric.
 //
 // Models: NICs that pull packets from connections in turn as their port falls idle; switches that
-// store and forward (or cut through), with classes, a shared buffer, PFC, ECN, trimming and drops;
+// store and forward, with two classes, a shared buffer, PFC and its watchdog, ECN, trimming, drops;
 // wires with latency and rate; ACKs that travel back as packets; congestion control and recovery at
 // the senders; links that fail, slow down and return. Leaves out: the PCIe hop between GPU and NIC
 // where it is not slower than the port (its latency counts), header formats, the time a switch
-// takes to look up (put it into the latency of its links).
+// takes to look up (put it into the latency of its links), cut-through.
 //
 // One event a wire (its head packet arrives) and, only while something waits, one a port. All state
 // is in flat arrays; an event allocates nothing. Order: wheel.hpp. Cost: about 64 B a packet in
-// flight, 200 B a link, 300 B a connection, besides its congestion control.
+// flight, 250 B a link, 250 B a connection, besides its congestion control.
 #include <array>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "flow_control/cc/congestion_control.hpp"
+#include "flow_control/link/pfc.hpp"
 #include "simulator/engine/wheel.hpp"
 #include "simulator/packet/connection.hpp"
 #include "simulator/packet/forwarding.hpp"
@@ -39,6 +40,7 @@ struct PortCounts {
     std::uint64_t pauses = 0;  // pause frames it was told
     SimDuration paused;
     std::uint32_t most_queued = 0;  // bytes, of the payload class
+    std::uint32_t storms = 0;       // detected by its watchdog
 };
 
 struct Totals {
@@ -88,6 +90,8 @@ class Network {
     [[nodiscard]] std::vector<Report> take_reports() { return std::exchange(reports_, {}); }
 
     void set_rate(LinkId link, Bandwidth rate);  // 0: down; what is on the wire is lost
+    /// The far end of a link pauses it and never resumes: a NIC that is stuck (a PFC storm).
+    void pause_for_ever(LinkId link);
     [[nodiscard]] Bandwidth rate(LinkId link) const { return ports_[link.index()].rate; }
     [[nodiscard]] SimTime now() const { return wheel_.now(); }
 
@@ -118,6 +122,7 @@ class Network {
         std::uint32_t ring_tail = kNone;
         std::uint32_t header = 0;  // of data packets there
         bool up = true;
+        bool stuck = false;            // paused for ever
         bool paused = false;           // the payload class, by PFC
         std::uint16_t number = 0;      // among the ports of its node
         std::uint32_t memory = kNone;  // of the switch that it leaves
@@ -150,6 +155,9 @@ class Network {
     void release(const Port& out, const Packet& p);
     void tell_pause(std::uint32_t in_link, bool pause);
     void on_pause(std::uint32_t link, bool pause);
+    void set_paused(std::uint32_t link, bool pause);
+    void watch(std::uint32_t link, bool progress);
+    void on_watch(std::uint32_t link);
     void lose(std::uint32_t link);
     void drop(std::uint32_t link, PacketId id);
     void mark(std::uint32_t link, Port& p, Packet& packet);
@@ -218,7 +226,14 @@ class Network {
     std::uint32_t free_extra_ = kNone;
     std::vector<Report> reports_;
     std::uint64_t open_messages_ = 0;
-    std::uint32_t wires_ = 0;  // sources of events: wires, ports, the owner, connections
+    /// By link, where there are watchdogs at all.
+    struct Watch {
+        PauseTarget target;
+        Watchdog dog;
+    };
+    std::vector<Watch> watches_;
+    std::uint32_t wires_ = 0;  // sources of events: wires, ports, watchdogs if any, then
+    std::uint32_t owner_ = 0;  // the owner, and connections
     Totals totals_;
 };
 

@@ -158,6 +158,48 @@ TEST_CASE("a connection over a dead link gives up, and says so", "[unit]") {
     CHECK(network.totals().timeouts == 16);
 }
 
+TEST_CASE("a pause storm spreads to those who share its way, and the watchdog ends it", "[unit]") {
+    // Host 0 pauses for ever. 4 and 5, under the other leaf, send to it and to 1; 2 sends to 3.
+    const Fabric fabric = leaf_spine(2, 4, 1);
+    const auto run = [&](bool watched) {
+        PacketOptions o;
+        o.buffer = 2_MiB;
+        o.watchdog.on = watched;
+        o.watchdog.detection = us(500);
+        Network network(fabric, o);
+        const Router router(fabric);
+        const auto send = [&](int src, int dst, std::uint64_t name) {
+            const Route route = *router.ecmp(router.edge(GpuId{src}, GpuId{dst}), 49152);
+            network.send(network.connect(path_of(fabric, route)), 16_MiB, name);
+        };
+        network.pause_for_ever(reverse(fabric.nic(NicId{0}).ports.front()));
+        // Enough senders for the windows together to fill the leaf's share of one ingress.
+        for (int i = 0; i < 8; ++i) send(4, 0, 0);
+        send(5, 1, 1);  // the victim: its way is the spine's one link to the leaf
+        send(2, 3, 2);  // beside it all
+        std::array<SimTime, 3> arrived{SimTime::never(), SimTime::never(), SimTime::never()};
+        network.wake_at(SimTime{} + ms(20));
+        while (network.run() == Network::Stop::kReport)
+            for (const Network::Report& r : network.take_reports())
+                if (r.what == Network::What::kArrived) arrived[r.message] = network.now();
+        const PortCounts& stuck = network.counts(reverse(fabric.nic(NicId{0}).ports.front()));
+        CHECK(stuck.storms == (watched ? 1 : 0));
+        CHECK((stuck.dropped > 0) == watched);
+        // What the leaf cannot give away it does not take: the spine is paused, and the other leaf.
+        CHECK(network.totals().pauses >= 2);
+        return arrived;
+    };
+    const std::array<SimTime, 3> storm = run(false);
+    CHECK(storm[0] == SimTime::never());
+    CHECK(storm[1] == SimTime::never());
+    CHECK(storm[2] < SimTime{} + us(360));
+    const std::array<SimTime, 3> ended = run(true);
+    CHECK(ended[0] == SimTime::never());
+    CHECK(ended[1] > SimTime{} + us(500));
+    CHECK(ended[1] < SimTime{} + us(1500));
+    CHECK(ended[2] < SimTime{} + us(360));
+}
+
 TEST_CASE("every packet arrives once and is accounted for, however they are lost", "[property]") {
     for (std::uint64_t seed = 1; seed <= 120; ++seed) {
         RandomStream r(seed, 0, "scene");

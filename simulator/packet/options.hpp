@@ -5,6 +5,7 @@
 
 #include "base/units.hpp"
 #include "flow_control/link/ecn.hpp"
+#include "flow_control/link/pfc.hpp"
 #include "flow_control/link/shared_buffer.hpp"
 
 namespace weft::packet {
@@ -50,7 +51,6 @@ struct PacketOptions {
     bool fill_window = false;       // a packet may go while less than a window is in flight, as in
                                     // HPCC's ns-3; else only what fits into it
     bool ack_first = true;          // ACKs go in the control class, before data
-    bool cut_through = false;       // else switches store and forward
     Recovery recovery = Recovery::kGoBackN;
     Spread spread = Spread::kPath;
     std::uint32_t entropies = 64;
@@ -64,6 +64,7 @@ struct PacketOptions {
     Bytes queue;  // most of one egress queue, data alone; 0: what the buffer allows
     /// Instead of all that: the profile of every switch; class 1 is data.
     std::optional<BufferProfile> memory;
+    WatchdogProfile watchdog;           // of every switch port, against pauses that do not end
     SimDuration notify_every = us(50);  // between two CNPs of a connection (DCQCN's N)
     SimDuration base_rtt;               // what congestion control takes for it; 0: each path's own
     SimDuration least_timeout;          // 0: 67 ms where PFC keeps it lossless, else 100 us

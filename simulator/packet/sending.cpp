@@ -16,7 +16,7 @@ constexpr std::uint8_t kMostTimeouts = 16;            // in a row, then the conn
 ConnectionId Network::connect(const Path& path) {
     const auto id = static_cast<ConnectionId>(connections_.size());
     Connection& c = connections_.emplace_back();
-    wheel_.grow(2 * std::size_t{wires_} + 2 + id);
+    wheel_.grow(std::size_t{owner_} + 2 + id);
     const bool scale_up =
         fabric_->link(path.there.front()).kind == LinkKind::kScaleUp && path.there.size() <= 2;
     c.payload = static_cast<std::uint32_t>(
@@ -404,10 +404,10 @@ void Network::rewind(ConnectionId id) {
 void Network::arm(ConnectionId id) {
     const Connection& c = connections_[id];
     // Nothing is owed: timers of the congestion control catch up when there is.
-    if (c.gave_up || c.acked == c.posted) return wheel_.cancel(2 * wires_ + 1 + id);
+    if (c.gave_up || c.acked == c.posted) return wheel_.cancel(owner_ + 1 + id);
     std::int64_t at = std::min(c.give_up_at, c.cc->timer().ps());
     if (c.sending == Sending::kPaced) at = std::min(at, c.next_at);
-    if (at != INT64_MAX) wheel_.at_latest(2 * wires_ + 1 + id, SimTime{std::max(at, now().ps())});
+    if (at != INT64_MAX) wheel_.at_latest(owner_ + 1 + id, SimTime{std::max(at, now().ps())});
 }
 
 /// What is not acknowledged by now never will be.
