@@ -88,8 +88,11 @@ struct Connection {
     std::uint32_t oldest = kNone;   // message not wholly acknowledged
     std::uint32_t current = kNone;  // message of `next`
     std::uint32_t newest = kNone;
-    std::vector<std::uint32_t> again;  // numbers to send again, before new ones
+    std::vector<std::uint32_t> again;  // numbers to send again, before new ones, from the back
     Marks arrived_there;               // acknowledged out of order
+    Marks lost;                        // taken for lost and not yet sent again: not in flight
+    std::uint32_t newest_arrived = 0;  // none from here on is known to have arrived
+    std::uint32_t judged = 0;          // below it, overtaken packets were taken for lost, once each
     std::unique_ptr<CongestionControl> cc;
     std::int64_t base_round_trip = 0;
     // The receiver.

@@ -39,6 +39,9 @@ Network::Network(const Fabric& fabric, const PacketOptions& options)
       is_switch_(fabric.nodes().size(), 0),
       wires_(static_cast<std::uint32_t>(fabric.links().size())) {
     if (options.watchdog.on) watches_.resize(wires_);
+    if (options.reorder_buffer > Bytes{0})
+        most_ahead_ = static_cast<std::uint32_t>(
+            std::max<std::int64_t>(1, options.reorder_buffer.count() / options.payload.count()));
     owner_ = 2 * wires_ + static_cast<std::uint32_t>(watches_.size());
     wheel_.grow(std::size_t{owner_} + 1);
     make_ports();
@@ -393,8 +396,21 @@ void Network::kick(std::uint32_t link) {
     } else {
         id = pull(link);
         if (id == kNone) return;
+        const std::uint32_t bytes = pool_[id].bytes;
+        transmit(link, id);
+        if (options_.nic_rate > Bandwidth{0}) hold_back(link, bytes);
+        return;
     }
     transmit(link, id);
+}
+
+/// The rate limiter of a NIC: its port rests after a packet of its own for as long as that would
+/// take at the limit (answers wait too, for at most one packet).
+void Network::hold_back(std::uint32_t link, std::uint32_t bytes) {
+    if (fabric_->links()[link].kind != LinkKind::kAccess) return;
+    Port& p = ports_[link];
+    const SimDuration at_limit = transfer_time(Bytes{bytes}, options_.nic_rate);
+    p.free_at += std::max<std::int64_t>(0, at_limit.ps() - wire_time(p, bytes));
 }
 
 void Network::transmit(std::uint32_t link, PacketId id) {

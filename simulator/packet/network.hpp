@@ -146,6 +146,7 @@ class Network {
     void on_wire(std::uint32_t link);
     void kick(std::uint32_t link);
     void transmit(std::uint32_t link, PacketId id);
+    void hold_back(std::uint32_t link, std::uint32_t bytes);
     [[nodiscard]] std::uint32_t next_link(Packet& p, NodeId at);
     void enqueue(std::uint32_t link, PacketId id);
     void make_memories();
@@ -181,8 +182,14 @@ class Network {
     [[nodiscard]] static bool known_arrived(const Connection& c, std::uint32_t seq) {
         return seq < c.acked || c.arrived_there.test(seq, c.acked);
     }
+    void link_ring(Port& p, ConnectionId id);
+
+    // acknowledging.cpp: what answers change at the sender.
     void on_ack(ConnectionId id, const Packet& p);
     void take_off(Connection& c, std::int64_t newly);
+    std::int64_t learn(Connection& c, std::uint32_t seq);
+    std::int64_t take_for_lost(Connection& c, std::uint32_t seq);
+    std::int64_t infer_losses(Connection& c);
     std::int64_t take_cumulative(Connection& c, std::uint32_t upto);
     std::int64_t take_selective(Connection& c, const Extra& x);
     void go_to(Connection& c, std::uint32_t seq);
@@ -226,6 +233,7 @@ class Network {
     std::uint32_t free_extra_ = kNone;
     std::vector<Report> reports_;
     std::uint64_t open_messages_ = 0;
+    std::uint32_t most_ahead_ = kNone;  // packets beyond the first that is missing
     /// By link, where there are watchdogs at all.
     struct Watch {
         PauseTarget target;

@@ -10,10 +10,12 @@
 
 namespace weft::packet {
 
-/// What a receiver does with packets out of order (and a sender with loss).
+/// What a receiver does with packets out of order, and a sender with loss.
 enum class Recovery : std::uint8_t {
-    kGoBackN,   // drops them and asks for the first that is missing: RoCE
-    kUnordered  // places them: selective repeat, UEC
+    kGoBackN,          // drops them and asks for the first that is missing: RoCE
+    kSelectiveRepeat,  // places them and answers each at once; what they overtook is lost: IRN
+                       // (Mittal et al., SIGCOMM 2018)
+    kUnordered,        // places them, since paths differ: UEC
 };
 
 /// Who chooses among equal paths.
@@ -31,7 +33,8 @@ enum class Overflow : std::uint8_t {
 };
 
 [[nodiscard]] constexpr const char* name_of(Recovery r) {
-    return r == Recovery::kGoBackN ? "go-back-n" : "unordered";
+    constexpr const char* kNames[] = {"go-back-n", "selective", "unordered"};
+    return kNames[static_cast<std::size_t>(r)];
 }
 [[nodiscard]] constexpr const char* name_of(Spread s) {
     constexpr const char* kNames[] = {"path", "entropy", "shortest"};
@@ -52,6 +55,15 @@ struct PacketOptions {
                                     // HPCC's ns-3; else only what fits into it
     bool ack_first = true;          // ACKs go in the control class, before data
     Recovery recovery = Recovery::kGoBackN;
+    /// A packet that so many later ones have overtaken is lost. 0: one for selective repeat; where
+    /// unordered packets may be dropped 1.5 windows (UEC's SLEEK, facts C2); else only a timeout
+    /// tells.
+    std::uint32_t overtaken = 0;
+    /// The receiver reorders in so much memory: no packet goes that lies further beyond the first
+    /// that is missing. 0: it places packets where they belong, without a bound.
+    Bytes reorder_buffer;
+    Bandwidth qp_rate;   // most of one connection; 0: as congestion control has it
+    Bandwidth nic_rate;  // most that a NIC's port takes from its connections; 0: its line rate
     Spread spread = Spread::kPath;
     std::uint32_t entropies = 64;
     std::string congestion = "window";

@@ -63,8 +63,10 @@ void Network::receive_data(Packet& p) {
     } else {
         c.arrived.set(p.seq, c.expected);
     }
-    if (options_.recovery == Recovery::kUnordered) note(p);
-    const bool at_once = options_.recovery == Recovery::kUnordered && p.congested;
+    if (options_.recovery != Recovery::kGoBackN) note(p);
+    const bool at_once = options_.recovery == Recovery::kSelectiveRepeat
+                             ? p.seq >= c.expected
+                             : options_.recovery == Recovery::kUnordered && p.congested;
     if (c.unreported >= options_.ack_every.count() || p.ask || whole || gap_closed || at_once)
         answer(p, Kind::kAck);
 }

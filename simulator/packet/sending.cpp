@@ -9,7 +9,6 @@ namespace {
 constexpr SimDuration kLosslessTimeout = us(67'109);  // 4.096 us x 2^14, the usual RoCE setting
 constexpr SimDuration kLossyTimeout = us(100);        // UEC's least (facts C2)
 constexpr std::uint8_t kMostBackoff = 6;              // doublings of the timeout
-constexpr std::uint8_t kMostTimeouts = 16;            // in a row, then the connection gives up
 
 }  // namespace
 
@@ -154,23 +153,28 @@ void Network::send(ConnectionId id, Bytes size, std::uint64_t name) {
 void Network::look_for_work(ConnectionId id) {
     if (!may_send(id)) return arm(id);
     Connection& c = connections_[id];
-    Port& p = ports_[c.port];
+    link_ring(ports_[c.port], id);
+    kick(c.port);
+}
+
+/// Last in turn at its port.
+void Network::link_ring(Port& p, ConnectionId id) {
+    Connection& c = connections_[id];
     c.sending = Sending::kReady;
     c.ring = kNone;
-    if (p.ring_head == kNone) {
-        p.ring_head = id;
-    } else {
-        connections_[p.ring_tail].ring = id;
-    }
+    (p.ring_head == kNone ? p.ring_head : connections_[p.ring_tail].ring) = id;
     p.ring_tail = id;
-    kick(c.port);
 }
 
 bool Network::may_send(ConnectionId id) {
     Connection& c = connections_[id];
-    while (!c.again.empty() && known_arrived(c, c.again.back())) c.again.pop_back();
+    while (!c.again.empty() && !c.lost.test(c.again.back(), c.acked)) c.again.pop_back();
     if (c.gave_up || (c.again.empty() && c.next == c.posted)) {
         c.sending = Sending::kNothing;
+        return false;
+    }
+    if (c.again.empty() && c.next - c.acked >= most_ahead_) {
+        c.sending = Sending::kWindow;
         return false;
     }
     const std::int64_t bytes =
@@ -199,17 +203,7 @@ PacketId Network::pull(std::uint32_t link) {
             continue;
         }
         const PacketId packet = make_packet(id);
-        Connection& c = connections_[id];
-        if (may_send(id)) {
-            c.sending = Sending::kReady;
-            c.ring = kNone;
-            if (p.ring_head == kNone) {
-                p.ring_head = id;
-            } else {
-                connections_[p.ring_tail].ring = id;
-            }
-            p.ring_tail = id;
-        }
+        if (may_send(id)) link_ring(p, id);
         arm(id);
         return packet;
     }
@@ -229,6 +223,7 @@ PacketId Network::make_packet(ConnectionId id) {
     } else {
         p.seq = c.again.back();
         c.again.pop_back();
+        c.lost.clear(p.seq);
         p.bytes = bytes_of(c, p.seq);
         p.ask = true;
     }
@@ -246,10 +241,12 @@ PacketId Network::make_packet(ConnectionId id) {
     c.sent_bytes += p.bytes;
     c.cc->sent(now(), Bytes{p.bytes});
     // Nothing more may go before an answer: the receiver is not to wait for more.
-    const bool filled = c.in_flight + c.payload + c.header > c.cc->window().count();
+    const bool filled = c.in_flight + c.payload + c.header > c.cc->window().count() ||
+                        c.next - c.acked >= most_ahead_;
     p.ask = p.ask || filled;
     if (p.ask) c.asked = std::max(c.asked, p.seq + 1);
-    const std::int64_t rate = c.cc->rate().bits_per_second();
+    std::int64_t rate = c.cc->rate().bits_per_second();
+    if (options_.qp_rate > Bandwidth{0}) rate = std::min(rate, options_.qp_rate.bits_per_second());
     if (rate < ports_[c.port].rate.bits_per_second())
         c.next_at = std::max(c.next_at, now().ps()) +
                     static_cast<std::int64_t>(p.bytes) * 8'000'000'000'000 / rate;
@@ -279,155 +276,6 @@ std::int64_t Network::bytes_between(const Connection& c, std::uint32_t from,
     for (std::uint32_t m = c.oldest; m != kNone && messages_[m].end <= to; m = messages_[m].next)
         if (messages_[m].end > from) sum -= c.payload - messages_[m].last;
     return sum;
-}
-
-void Network::on_ack(ConnectionId id, const Packet& p) {
-    Connection& c = connections_[id];
-    std::int64_t newly = take_cumulative(c, p.seq);
-    if (p.extra != kNone) newly += take_selective(c, extras_[p.extra]);
-    c.acked_bytes += static_cast<std::uint64_t>(newly);
-    take_off(c, newly);
-    const Extra* x = p.extra == kNone ? nullptr : &extras_[p.extra];
-    c.cc->on_ack({.now = now(),
-                  .rtt = ps(now().ps() - p.stamp),
-                  .acked = Bytes{newly},
-                  .marked = Bytes{std::min<std::int64_t>(p.marked, newly)},
-                  .in_flight = Bytes{c.in_flight},
-                  .acked_to = c.acked_bytes,
-                  .sent_to = c.sent_bytes,
-                  .hops = x == nullptr ? std::span<const HopTelemetry>{}
-                                       : std::span{x->hops}.first(p.hops)});
-    if (newly > 0) c.backoff = 0;
-    c.give_up_at = c.acked == c.next ? INT64_MAX : now().ps() + timeout(c);
-    finish_acked(c);
-    resume(id);
-}
-
-/// So much has been acknowledged. After going back, what counts is what has gone out again.
-void Network::take_off(Connection& c, std::int64_t newly) {
-    c.in_flight = std::max<std::int64_t>(0, c.in_flight - newly);
-    if (options_.recovery == Recovery::kGoBackN && c.highest > c.next)
-        c.in_flight = bytes_between(c, c.acked, c.next);
-}
-
-/// After something that may let a waiting connection go.
-void Network::resume(ConnectionId id) {
-    if (connections_[id].sending == Sending::kReady) return arm(id);
-    look_for_work(id);
-}
-
-std::int64_t Network::take_cumulative(Connection& c, std::uint32_t upto) {
-    if (upto <= c.acked) return 0;
-    std::int64_t newly = 0;
-    if (options_.recovery == Recovery::kGoBackN) {
-        newly = bytes_between(c, c.acked, upto);
-    } else {
-        for (std::uint32_t s = c.acked; s != upto; ++s) {
-            if (c.arrived_there.test(s, c.acked)) {
-                c.arrived_there.clear(s);
-            } else {
-                newly += bytes_of(c, s);
-            }
-        }
-    }
-    c.acked = upto;
-    if (c.next < upto) go_to(c, upto);
-    return newly;
-}
-
-std::int64_t Network::take_selective(Connection& c, const Extra& x) {
-    std::int64_t newly = 0;
-    for (std::uint64_t bits = x.arrived, s = x.first; bits != 0; bits >>= 1, ++s) {
-        const auto seq = static_cast<std::uint32_t>(s);
-        if ((bits & 1) == 0 || known_arrived(c, seq)) continue;
-        c.arrived_there.set(seq, c.acked);
-        newly += bytes_of(c, seq);
-    }
-    return newly;
-}
-
-/// The next new packet is `seq`.
-void Network::go_to(Connection& c, std::uint32_t seq) {
-    c.next = seq;
-    c.current = c.oldest;
-    while (c.current != kNone && messages_[c.current].end <= seq)
-        c.current = messages_[c.current].next;
-}
-
-void Network::on_nack(ConnectionId id, const Packet& p) {
-    Connection& c = connections_[id];
-    const std::int64_t newly = take_cumulative(c, p.seq);
-    c.acked_bytes += static_cast<std::uint64_t>(newly);
-    take_off(c, newly);
-    std::int64_t lost = 0;
-    if (options_.recovery == Recovery::kGoBackN) {
-        if (c.next > c.acked) lost = bytes_between(c, c.acked, c.next);
-        go_to(c, c.acked);
-        c.in_flight = 0;
-    } else if (!known_arrived(c, p.echo)) {
-        lost = bytes_of(c, p.echo);
-        c.again.push_back(p.echo);
-        c.in_flight = std::max<std::int64_t>(0, c.in_flight - lost);
-    }
-    if (lost > 0) c.cc->on_nack(now(), Bytes{lost});
-    finish_acked(c);
-    resume(id);
-}
-
-void Network::on_timer(ConnectionId id) {
-    Connection& c = connections_[id];
-    while (c.cc->timer() <= now()) c.cc->on_timer(now());
-    if (c.give_up_at <= now().ps()) {
-        ++totals_.timeouts;
-        if (++c.backoff == kMostTimeouts) return give_up(c);
-        rewind(id);
-        c.give_up_at = now().ps() + timeout(c);
-        c.cc->on_timeout(now());
-    }
-    resume(id);
-}
-
-/// Everything that is not acknowledged will be sent again.
-void Network::rewind(ConnectionId id) {
-    Connection& c = connections_[id];
-    c.again.clear();
-    if (options_.recovery == Recovery::kGoBackN) {
-        go_to(c, c.acked);
-    } else {
-        for (std::uint32_t s = c.next; s-- != c.acked;)
-            if (!c.arrived_there.test(s, c.acked)) c.again.push_back(s);
-    }
-    c.in_flight = 0;
-}
-
-/// One timer for all that a connection may wait for.
-void Network::arm(ConnectionId id) {
-    const Connection& c = connections_[id];
-    // Nothing is owed: timers of the congestion control catch up when there is.
-    if (c.gave_up || c.acked == c.posted) return wheel_.cancel(owner_ + 1 + id);
-    std::int64_t at = std::min(c.give_up_at, c.cc->timer().ps());
-    if (c.sending == Sending::kPaced) at = std::min(at, c.next_at);
-    if (at != INT64_MAX) wheel_.at_latest(owner_ + 1 + id, SimTime{std::max(at, now().ps())});
-}
-
-/// What is not acknowledged by now never will be.
-void Network::give_up(Connection& c) {
-    c.gave_up = true;
-    c.give_up_at = INT64_MAX;
-    c.sending = Sending::kNothing;
-    for (std::uint32_t m = c.oldest; m != kNone; m = messages_[m].next)
-        reports_.push_back({messages_[m].name, What::kGaveUp});
-}
-
-void Network::finish_acked(Connection& c) {
-    while (c.oldest != kNone && messages_[c.oldest].end <= c.acked) {
-        const std::uint32_t m = c.oldest;
-        c.oldest = messages_[m].next;
-        reports_.push_back({messages_[m].name, What::kAcknowledged});
-        messages_[m].next = free_message_;
-        free_message_ = m;
-        --open_messages_;
-    }
 }
 
 }  // namespace weft::packet
