@@ -9,6 +9,19 @@ using packet::Overflow;
 using packet::Recovery;
 using packet::Spread;
 
+namespace {
+
+/// All values of an enumeration, by their names.
+template <class E>
+E pick_named(const char* flag, const std::string& text, E last) {
+    std::vector<std::pair<std::string, E>> all;
+    for (int i = 0; i <= static_cast<int>(last); ++i)
+        all.emplace_back(name_of(static_cast<E>(i)), static_cast<E>(i));
+    return pick<E>(flag, text, all);
+}
+
+}  // namespace
+
 void add_packet_flags(CLI::App& sub, PacketFlags& flags) {
     std::string names;
     for (const auto& row : congestion_controls().rows())
@@ -18,10 +31,15 @@ void add_packet_flags(CLI::App& sub, PacketFlags& flags) {
     };
     add("--cc", flags.congestion, "congestion control NAME[:key=value,...]: " + names);
     add("--spread", flags.spread,
-        "who picks among equal paths: path (a hash, once), entropy (the sender, each packet), "
-        "shortest (switches, the shortest queue)");
+        "who picks among equal paths: path (a hash, once); the sender, packet by packet: entropy "
+        "(all in turn), bitmap, reps, mixed; the switches: shortest, adaptive, drill, flowlet");
+    add("--flowlet-gap", flags.flowlet_gap, "a flow that pauses longer may take another port");
     add("--recovery", flags.recovery,
-        "packets out of order: go-back-n or unordered (default: by --spread)");
+        "packets out of order: go-back-n, selective or unordered (default: by --spread)");
+    add("--reorder-buffer", flags.reorder_buffer,
+        "of a receiver: how far packets may run ahead of one that is missing (default: no bound)");
+    add("--qp-rate", flags.qp_rate, "most of a queue pair (default: as congestion control has it)");
+    add("--nic-rate", flags.nic_rate, "most that a NIC port sends (default: its line rate)");
     add("--overflow", flags.overflow, "a full queue: pause (PFC), drop or trim");
     add("--payload", flags.payload, "of a full packet; 64 B of header besides");
     add("--ack-every", flags.ack_every, "payload between ACKs; 0: one a packet");
@@ -37,17 +55,18 @@ packet::PacketOptions packet_options(const PacketFlags& flags, std::uint64_t see
     } catch (const ConfigError& e) {
         throw e.at({}, 0, "--cc");
     }
-    o.spread = pick<Spread>(
-        "--spread", flags.spread,
-        {{"path", Spread::kPath}, {"entropy", Spread::kEntropy}, {"shortest", Spread::kShortest}});
-    o.recovery = o.spread == Spread::kPath ? Recovery::kGoBackN : Recovery::kUnordered;
+    o.spread = pick_named<Spread>("--spread", flags.spread, Spread::kFlowlet);
+    const bool ordered = o.spread == Spread::kPath || o.spread == Spread::kFlowlet;
+    o.recovery = ordered ? Recovery::kGoBackN : Recovery::kUnordered;
     if (!flags.recovery.empty())
-        o.recovery = pick<Recovery>(
-            "--recovery", flags.recovery,
-            {{"go-back-n", Recovery::kGoBackN}, {"unordered", Recovery::kUnordered}});
-    o.overflow = pick<Overflow>(
-        "--overflow", flags.overflow,
-        {{"pause", Overflow::kPause}, {"drop", Overflow::kDrop}, {"trim", Overflow::kTrim}});
+        o.recovery = pick_named<Recovery>("--recovery", flags.recovery, Recovery::kUnordered);
+    o.flowlet_gap = parse_flag("--flowlet-gap", flags.flowlet_gap, parse_duration);
+    if (!flags.reorder_buffer.empty())
+        o.reorder_buffer = parse_flag("--reorder-buffer", flags.reorder_buffer, parse_bytes);
+    if (!flags.qp_rate.empty()) o.qp_rate = parse_flag("--qp-rate", flags.qp_rate, parse_bandwidth);
+    if (!flags.nic_rate.empty())
+        o.nic_rate = parse_flag("--nic-rate", flags.nic_rate, parse_bandwidth);
+    o.overflow = pick_named<Overflow>("--overflow", flags.overflow, Overflow::kTrim);
     o.payload = parse_flag("--payload", flags.payload, parse_bytes);
     constexpr Bytes kLeast{64};
     constexpr Bytes kMost{65536};

@@ -17,6 +17,10 @@ struct PacketFlags {
     std::string ack_every = "16KiB";
     std::string buffer;
     std::string queue;
+    std::string flowlet_gap = "10us";
+    std::string reorder_buffer;
+    std::string qp_rate;
+    std::string nic_rate;
 };
 
 void add_packet_flags(CLI::App& sub, PacketFlags& flags);

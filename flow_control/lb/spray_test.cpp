@@ -6,7 +6,6 @@
 #include "flow_control/lb/adaptive.hpp"
 #include "flow_control/lb/entropy.hpp"
 #include "flow_control/lb/flowlet.hpp"
-#include "flow_control/lb/path_health.hpp"
 
 using namespace weft;
 
@@ -185,27 +184,4 @@ TEST_CASE("adaptive choices keep queues level where random ones do not", "[prope
     CHECK(worst[2] <= 4_KiB);
     CHECK(worst[1] <= 24_KiB);
     CHECK(worst[0] > 40_KiB);
-}
-
-TEST_CASE("a path that times out is avoided for longer each time, until it answers", "[unit]") {
-    const auto t = [](std::int64_t micro) { return SimTime{} + us(micro); };
-    PathHealth health{4, us(100), us(300)};
-    CHECK(health.choose(2, t(0)) == 2);
-    health.failed(2, t(0));
-    health.failed(2, t(50));  // not a second failure
-    CHECK_FALSE(health.usable(2, t(99)));
-    CHECK(health.choose(2, t(99)) == 3);
-    CHECK(health.usable(2, t(100)));
-    health.failed(2, t(100));
-    CHECK_FALSE(health.usable(2, t(299)));
-    CHECK(health.usable(2, t(300)));
-    health.failed(2, t(300));
-    CHECK(health.usable(2, t(600)));  // at most 300
-    health.failed(2, t(600));
-    health.good(2);
-    CHECK(health.usable(2, t(601)));
-    for (const std::size_t path : {3, 1, 0, 2})
-        health.failed(path, t(1000 + 10 * static_cast<std::int64_t>(path)));
-    CHECK(health.choose(3, t(1050)) == 0);  // all are out: the first to come back
-    CHECK(health.bytes() <= sizeof health + 4 * 16);
 }

@@ -407,15 +407,7 @@ void Reporter::warn_of_extrapolation() {
 void Reporter::describe_packets() {
     const packet::PacketOptions& p = s_.packet;
     auto& m = r_.scenario;
-    m["packet.payload"] = to_string(p.payload);
-    m["packet.header"] = to_string(p.header);
-    m["packet.ack_every"] = to_string(p.ack_every);
-    m["packet.congestion"] = p.congestion;
-    m["packet.spread"] = name_of(p.spread);
-    m["packet.recovery"] = name_of(p.recovery);
-    m["packet.overflow"] = name_of(p.overflow);
-    m["packet.buffer"] = p.buffer == Bytes{} ? "by ports" : to_string(p.buffer);
-    m["packet.queue"] = p.queue == Bytes{} ? "by buffer" : to_string(p.queue);
+    for (const auto& [name, value] : packet::described(p)) m["packet." + name] = value;
     r_.assumptions.push_back(fmt::format(
         "packets of {} and {} of headers, congestion control {}, paths by {}, {}, a full switch: "
         "{}; what a switch would reduce in network is sent point to point",

@@ -17,6 +17,9 @@ void Network::on_ack(ConnectionId id, const Packet& p) {
     c.acked_bytes += static_cast<std::uint64_t>(newly);
     take_off(c, newly);
     const std::int64_t lost = infer_losses(c);
+    if (!sprays_.empty())
+        sprays_[id].feedback(p.entropy, p.congested ? PathNews::kMarked : PathNews::kGood, now(),
+                             spray_profile_);
     const Extra* x = p.extra == kNone ? nullptr : &extras_[p.extra];
     c.cc->on_ack({.now = now(),
                   .rtt = ps(now().ps() - p.stamp),
@@ -56,11 +59,14 @@ std::int64_t Network::learn(Connection& c, std::uint32_t seq) {
 }
 
 /// The bytes of a packet that was in flight until now; 0: it was not.
-std::int64_t Network::take_for_lost(Connection& c, std::uint32_t seq) {
+std::int64_t Network::take_for_lost(Connection& c, std::uint32_t seq, PathNews how) {
     if (known_arrived(c, seq) || seq >= c.next || c.lost.test(seq, c.acked)) return 0;
     const std::int64_t bytes = bytes_of(c, seq);
     c.lost.set(seq, c.acked);
     c.in_flight -= bytes;
+    if (!sprays_.empty())
+        sprays_[static_cast<std::size_t>(&c - connections_.data())].lost(seq, how, now(),
+                                                                         spray_profile_);
     return bytes;
 }
 
@@ -79,7 +85,7 @@ std::int64_t Network::infer_losses(Connection& c) {
     std::int64_t sum = 0;
     std::vector<std::uint32_t> lost;
     for (std::uint32_t s = to; s-- != from;) {
-        const std::int64_t bytes = take_for_lost(c, s);
+        const std::int64_t bytes = take_for_lost(c, s, PathNews::kLost);
         if (bytes > 0) lost.push_back(s);
         sum += bytes;
     }
@@ -144,7 +150,7 @@ void Network::on_nack(ConnectionId id, const Packet& p) {
         go_to(c, c.acked);
         c.in_flight = 0;
     } else {
-        lost = take_for_lost(c, p.echo);
+        lost = take_for_lost(c, p.echo, PathNews::kLost);
         if (lost > 0) c.again.push_back(p.echo);
     }
     if (lost > 0) c.cc->on_nack(now(), Bytes{lost});
@@ -173,7 +179,7 @@ void Network::rewind(ConnectionId id) {
         go_to(c, c.acked);
     } else {
         for (std::uint32_t s = c.next; s-- != c.acked;) {
-            static_cast<void>(take_for_lost(c, s));
+            static_cast<void>(take_for_lost(c, s, PathNews::kTimeout));
             if (c.lost.test(s, c.acked)) c.again.push_back(s);
         }
         c.judged = c.next;

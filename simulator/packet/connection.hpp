@@ -73,7 +73,6 @@ struct Connection {
     std::uint8_t backoff = 0;  // timeouts in a row
     bool gave_up = false;
     bool asked_again = false;  // receiver: the gap has been reported
-    std::uint16_t entropy = 0;
     // The sender.
     std::uint32_t posted = 0;
     std::uint32_t next = 0;     // the next new packet

@@ -46,6 +46,7 @@ Network::Network(const Fabric& fabric, const PacketOptions& options)
     wheel_.grow(std::size_t{owner_} + 1);
     make_ports();
     make_memories();
+    prepare_spreading();
 }
 
 Network::~Network() = default;
@@ -184,26 +185,6 @@ void Network::on_wire(std::uint32_t link) {
         return receive(id);
     packet.ingress = link;
     enqueue(next_link(packet, NodeId{p.to}), id);
-}
-
-std::uint32_t Network::next_link(Packet& p, NodeId at) {
-    if (p.row == kNone) return routes_[p.route++];
-    const std::span<const std::uint32_t> ways = forwarding_.next(p.row, at);
-    if (ways.empty()) return p.route;  // its last switch: a packet that is spread knows the exit
-    if (options_.spread == Spread::kShortest && p.kind == Kind::kData) {
-        std::uint32_t best = ways[0];
-        std::uint64_t least = ~std::uint64_t{0};
-        // Ties by hash, so that idle ports are all used.
-        const std::size_t first = mix64(p.flow, mix64(p.seq, at.value())) % ways.size();
-        for (std::size_t i = 0; i < ways.size(); ++i) {
-            const std::uint32_t l = ways[(first + i) % ways.size()];
-            const std::uint64_t waiting = ports_[l].queue[kPayload].bytes;
-            if (ports_[l].up && waiting < least) best = l, least = waiting;
-        }
-        return best;
-    }
-    const std::uint64_t hash = mix64(mix64(p.flow, p.entropy), mix64(options_.seed, at.value()));
-    return ways[hash % ways.size()];
 }
 
 void Network::enqueue(std::uint32_t link, PacketId id) {

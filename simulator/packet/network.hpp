@@ -17,10 +17,13 @@
 #include <vector>
 
 #include "flow_control/cc/congestion_control.hpp"
+#include "flow_control/lb/adaptive.hpp"
+#include "flow_control/lb/flowlet.hpp"
 #include "flow_control/link/pfc.hpp"
 #include "simulator/engine/wheel.hpp"
 #include "simulator/packet/connection.hpp"
 #include "simulator/packet/forwarding.hpp"
+#include "simulator/packet/host_spray.hpp"
 #include "simulator/packet/options.hpp"
 #include "simulator/packet/packet.hpp"
 #include "topology/fabric.hpp"
@@ -147,7 +150,6 @@ class Network {
     void kick(std::uint32_t link);
     void transmit(std::uint32_t link, PacketId id);
     void hold_back(std::uint32_t link, std::uint32_t bytes);
-    [[nodiscard]] std::uint32_t next_link(Packet& p, NodeId at);
     void enqueue(std::uint32_t link, PacketId id);
     void make_memories();
     [[nodiscard]] BufferProfile memory_of(NodeId at) const;
@@ -166,6 +168,12 @@ class Network {
     [[nodiscard]] std::int64_t wire_time(const Port& p, std::uint32_t bytes) const {
         return static_cast<std::int64_t>((bytes * p.ps_per_byte + kUp) >> kRateBits);
     }
+
+    // spreading.cpp
+    void prepare_spreading();
+    [[nodiscard]] std::uint32_t next_link(Packet& p, NodeId at);
+    [[nodiscard]] std::uint32_t adaptive_link(const Packet& p, NodeId at,
+                                              std::span<const std::uint32_t> ways);
 
     // sending.cpp
     void lay(ConnectionId id, const Path& path);
@@ -188,7 +196,7 @@ class Network {
     void on_ack(ConnectionId id, const Packet& p);
     void take_off(Connection& c, std::int64_t newly);
     std::int64_t learn(Connection& c, std::uint32_t seq);
-    std::int64_t take_for_lost(Connection& c, std::uint32_t seq);
+    std::int64_t take_for_lost(Connection& c, std::uint32_t seq, PathNews how);
     std::int64_t infer_losses(Connection& c);
     std::int64_t take_cumulative(Connection& c, std::uint32_t upto);
     std::int64_t take_selective(Connection& c, const Extra& x);
@@ -227,6 +235,10 @@ class Network {
     std::vector<std::uint8_t> is_switch_;  // by node
     std::vector<std::uint32_t> routes_;    // links of all connections; kNone ends one
     std::vector<Connection> connections_;
+    SprayProfile spray_profile_;
+    std::vector<HostSpray> sprays_;       // by connection, where hosts spray
+    std::vector<AdaptivePort> adaptive_;  // by node, where switches choose
+    std::vector<std::unique_ptr<FlowletTable>> flowlets_;
     std::vector<Message> messages_;
     std::uint32_t free_message_ = kNone;
     std::vector<Extra> extras_;

@@ -209,7 +209,7 @@ TEST_CASE("every packet arrives once and is accounted for, however they are lost
         PacketOptions o;
         o.seed = seed;
         o.overflow = static_cast<Overflow>(r.below(3));
-        o.spread = static_cast<Spread>(r.below(3));
+        o.spread = static_cast<Spread>(r.below(1 + static_cast<std::uint64_t>(Spread::kFlowlet)));
         o.recovery =
             o.spread != Spread::kPath ? Recovery::kUnordered : static_cast<Recovery>(r.below(3));
         if (r.below(3) == 0) o.reorder_buffer = Bytes{4096 * (1 + (std::int64_t)r.below(60))};

@@ -2,6 +2,8 @@
 // PacketOptions: what hosts, NICs and switches do with packets, beyond what the Fabric says.
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/units.hpp"
 #include "flow_control/link/ecn.hpp"
@@ -20,10 +22,21 @@ enum class Recovery : std::uint8_t {
 
 /// Who chooses among equal paths.
 enum class Spread : std::uint8_t {
-    kPath,      // the route of the connection: a hash of its 5-tuple, or what its owner pinned
-    kEntropy,   // the sender, packet by packet: all entropies in turn, hashed at every switch
-    kShortest,  // the switches, packet by packet: the shortest queue
+    kPath,  // the route of the connection: a hash of its 5-tuple, or what its owner pinned
+    // The sender, packet by packet, by entropies that every switch hashes (lb/entropy.hpp):
+    kEntropy,  // all in turn
+    kBitmap,   // all in turn but those that were marked, lost or timed out
+    kReps,     // those again whose answers came unmarked
+    kMixed,    // those first, then as the bitmap says
+    // The switches, by what waits at their ports (lb/adaptive.hpp, lb/flowlet.hpp):
+    kShortest,    // packet by packet, the shortest queue
+    kAdaptive,    // the same in eight levels of 4 KiB, ties in turn, as chips quantise
+    kTwoChoices,  // two draws and the best of last time: DRILL
+    kFlowlet,     // as kAdaptive, but only after a pause of the flow
 };
+[[nodiscard]] constexpr bool chosen_by_switch(Spread s) {
+    return s >= Spread::kShortest;
+}
 
 /// What a switch does when a packet does not fit.
 enum class Overflow : std::uint8_t {
@@ -37,7 +50,8 @@ enum class Overflow : std::uint8_t {
     return kNames[static_cast<std::size_t>(r)];
 }
 [[nodiscard]] constexpr const char* name_of(Spread s) {
-    constexpr const char* kNames[] = {"path", "entropy", "shortest"};
+    constexpr const char* kNames[] = {"path",     "entropy",  "bitmap", "reps",   "mixed",
+                                      "shortest", "adaptive", "drill",  "flowlet"};
     return kNames[static_cast<std::size_t>(s)];
 }
 [[nodiscard]] constexpr const char* name_of(Overflow o) {
@@ -65,7 +79,8 @@ struct PacketOptions {
     Bandwidth qp_rate;   // most of one connection; 0: as congestion control has it
     Bandwidth nic_rate;  // most that a NIC's port takes from its connections; 0: its line rate
     Spread spread = Spread::kPath;
-    std::uint32_t entropies = 64;
+    std::uint32_t entropies = 64;      // a power of two, at most 256
+    SimDuration flowlet_gap = us(10);  // a longer pause of a flow lets it take another port
     std::string congestion = "window";
     bool mark_by_algorithm = true;  // ECN as the congestion control wants it, else `marking`
     EcnProfile marking;
@@ -82,5 +97,8 @@ struct PacketOptions {
     SimDuration least_timeout;          // 0: 67 ms where PFC keeps it lossless, else 100 us
     std::uint64_t seed = 1;
 };
+
+/// What a result says of them: names and values with their units.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> described(const PacketOptions& o);
 
 }  // namespace weft::packet

@@ -138,6 +138,8 @@ void Network::go_back(const Packet& cause, Kind kind, std::uint32_t extra) {
     p.stamp = cause.stamp;
     p.marked = c.marked;
     p.hops = cause.hops;
+    p.entropy = cause.entropy;
+    p.congested = cause.congested;
     p.extra = extra;
     enqueue(routes_[c.back], id);
 }

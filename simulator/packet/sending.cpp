@@ -1,6 +1,7 @@
 // The sending end of connections: what may go, in which order, and what acknowledgements change.
 #include <algorithm>
 
+#include "base/rng.hpp"
 #include "simulator/packet/network.hpp"
 
 namespace weft::packet {
@@ -31,6 +32,8 @@ ConnectionId Network::connect(const Path& path) {
         .packet = Bytes{c.payload + c.header},
         .hops = static_cast<std::uint32_t>(path.there.size())};
     c.cc = congestion_.make(facts);
+    if (options_.spread != Spread::kPath && !chosen_by_switch(options_.spread))
+        sprays_.emplace_back(spray_profile_, mix64(options_.seed, id));
     set_marking(path, facts);
     arm(id);
     return id;
@@ -234,7 +237,7 @@ PacketId Network::make_packet(ConnectionId id) {
     p.flow = id;
     p.route = c.there;
     p.row = c.row;
-    p.entropy = static_cast<std::uint16_t>(c.entropy++ % options_.entropies);
+    if (!sprays_.empty()) p.entropy = sprays_[id].next(p.seq, c.acked);
     p.stamp = now().ps();
     if (congestion_.row->make.needs.telemetry) p.extra = take_extra();
     c.in_flight += p.bytes;

@@ -1,0 +1,27 @@
+#include "simulator/packet/options.hpp"
+
+namespace weft::packet {
+
+std::vector<std::pair<std::string, std::string>> described(const PacketOptions& o) {
+    const auto bytes_or = [](Bytes b, const char* none) {
+        return b == Bytes{} ? std::string(none) : to_string(b);
+    };
+    const auto rate_or = [](Bandwidth r, const char* none) {
+        return r == Bandwidth{} ? std::string(none) : to_string(r);
+    };
+    return {{"payload", to_string(o.payload)},
+            {"header", to_string(o.header)},
+            {"ack_every", to_string(o.ack_every)},
+            {"congestion", o.congestion},
+            {"spread", name_of(o.spread)},
+            {"flowlet_gap", to_string(o.flowlet_gap)},
+            {"recovery", name_of(o.recovery)},
+            {"reorder_buffer", bytes_or(o.reorder_buffer, "no bound")},
+            {"qp_rate", rate_or(o.qp_rate, "by congestion control")},
+            {"nic_rate", rate_or(o.nic_rate, "line rate")},
+            {"overflow", name_of(o.overflow)},
+            {"buffer", bytes_or(o.buffer, "by ports")},
+            {"queue", bytes_or(o.queue, "by buffer")}};
+}
+
+}  // namespace weft::packet
