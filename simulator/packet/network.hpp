@@ -81,6 +81,10 @@ class Network {
     ConnectionId connect(const Path& path);
     /// More bytes to send. Messages of a connection arrive in order; names are the owner's.
     void send(ConnectionId c, Bytes size, std::uint64_t message);
+    /// The owner hands over what is to be sent at this rate on the wire; 0: all at once.
+    void offer_at(ConnectionId c, Bandwidth rate) {
+        connections_[c].offer = rate.bits_per_second();
+    }
     /// From now on by another path; what is not acknowledged is sent again.
     void move(ConnectionId c, const Path& path);
     /// run() returns there at the latest.
