@@ -117,7 +117,8 @@ class Network {
     [[nodiscard]] bool unfinished() const { return open_messages_ != 0; }
 
   private:
-    struct Port {
+    /// What every packet touches comes first.
+    struct alignas(64) Port {
         std::int64_t free_at = 0;  // the wire takes the next packet
         std::int64_t latency = 0;
         std::uint64_t ps_per_byte = 0;  // in units of 2^-kRateBits ps
@@ -132,12 +133,13 @@ class Network {
         bool stuck = false;            // paused for ever
         bool paused = false;           // the payload class, by PFC
         std::uint16_t number = 0;      // among the ports of its node
+        std::uint16_t far = 0;         // the number of its reverse there
         std::uint32_t memory = kNone;  // of the switch that it leaves
+        std::uint64_t sent_bytes = 0;
+        EcnProfile marking;
         std::int64_t paused_at = 0;
         Bandwidth rate;
         std::uint64_t draws = 0;
-        std::uint64_t sent_bytes = 0;
-        EcnProfile marking;
     };
 
     /// Telemetry and selective acknowledgement: what few packets carry.

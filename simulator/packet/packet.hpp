@@ -24,7 +24,7 @@ struct Packet {
     std::uint32_t route = 0;      // where the next link stands in the table of routes
     std::uint32_t seq = 0;        // which packet of the flow; of an ACK: all before it have arrived
     std::int64_t stamp = 0;       // when it left its sender; an ACK brings it back
-    std::int64_t at = 0;          // on the wire: when its last bit is at the far end
+    std::int64_t after = 0;       // on the wire: when the next packet's last bit is at the far end
     std::uint32_t bytes = 0;      // on the wire
     std::uint32_t marked = 0;     // of an ACK: bytes that arrived marked since the last one
     std::uint32_t echo = 0;       // of an ACK: the packet that caused it
@@ -32,6 +32,7 @@ struct Packet {
     std::uint32_t ingress = kNone;  // the link it came in by
     std::uint32_t row = kNone;      // of the forwarding table: the switches choose
     std::uint16_t entropy = 0;
+    std::uint16_t in = 0;  // the port of its switch that it came in by, among all of them
     Kind kind = Kind::kData;
     std::uint8_t cls = kPayload;
     std::uint8_t hops = 0;
