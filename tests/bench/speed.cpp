@@ -17,6 +17,7 @@
 #include "topology/fabrics/fabrics.hpp"
 #include "topology/io/htsim/topo.hpp"
 #ifdef WEFT_WITH_NS3
+#include "simulator/ns3/core.hpp"
 #include "simulator/ns3/referee.hpp"
 #endif
 
@@ -107,10 +108,10 @@ Work leaf_spine_8192(bool spray, Bytes size) {
     return {topology(kLeafSpine8192, "leaf_spine_8192_400g.topo"), permutation(8192, size),
             transport(spray)};
 }
-/// PFC has to hold what eight senders without congestion control send to one.
+/// PFC alone holds what eight senders at line rate send to one.
 Work stress(bool, Bytes size) {
     PacketOptions o = transport(true);
-    o.congestion = "window";
+    o.congestion = "fixed-rate";
     o.overflow = Overflow::kPause;
     return {
         make_fabric("leaf-spine", {{"leaves", "16"}, {"hosts_per_leaf", "64"}, {"spines", "60"}}),
@@ -129,22 +130,25 @@ Work udp_64(bool, Bytes size) {
     return w;
 }
 
+enum class Engine { kOurs, kNs3, kNs3Core };
+
 struct Row {
     const char* name;
     Work (*make)(bool, Bytes);
     bool spray;
     std::int64_t mib;
-    bool stock;  // on ns-3's own devices
+    Engine engine;
 };
 constexpr Row kRows[] = {
-    {"1024-ecmp-pfc", fat_tree_1024, false, 4, false},
-    {"1024-spray-trim", fat_tree_1024, true, 4, false},
-    {"8192-ecmp-pfc", leaf_spine_8192, false, 1, false},
-    {"8192-spray-trim", leaf_spine_8192, true, 1, false},
-    {"stress-pfc-incast", stress, true, 4, false},
-    {"udp-64", udp_64, false, 4, false},
+    {"1024-ecmp-pfc", fat_tree_1024, false, 4, Engine::kOurs},
+    {"1024-spray-trim", fat_tree_1024, true, 4, Engine::kOurs},
+    {"8192-ecmp-pfc", leaf_spine_8192, false, 1, Engine::kOurs},
+    {"8192-spray-trim", leaf_spine_8192, true, 1, Engine::kOurs},
+    {"stress-pfc-incast", stress, true, 4, Engine::kOurs},
+    {"udp-64", udp_64, false, 8, Engine::kOurs},
 #ifdef WEFT_WITH_NS3
-    {"udp-64-on-ns3", udp_64, false, 4, true},
+    {"udp-64-on-ns3", udp_64, false, 8, Engine::kNs3},
+    {"udp-64-on-ns3-core", udp_64, false, 8, Engine::kNs3Core},
 #endif
 };
 
@@ -174,18 +178,16 @@ struct Measured {
     std::size_t unfinished = 0;
 };
 
-Measured run_ours(const Work& w) {
-    const FlowRun run = run_flows(w.fabric, w.set, w.options);
+Measured measured(const FlowRun& run) {
     Measured m{run.totals, static_cast<double>(run.end.ps()) / 1e6, 0};
     for (const FlowTimes& t : run.flows)
         if (t.acknowledged == SimTime::never()) ++m.unfinished;
     return m;
 }
 
-Measured run_stock([[maybe_unused]] const Work& w) {
-    Measured m;
 #ifdef WEFT_WITH_NS3
-    const foreign::StockRun run = foreign::run_udp(w.fabric, w.set, {});
+Measured measured(const foreign::StockRun& run) {
+    Measured m;
     m.totals.events = run.events;
     m.totals.data_hops = m.totals.all_hops = run.hops;
     m.totals.dropped = run.dropped;
@@ -193,15 +195,25 @@ Measured run_stock([[maybe_unused]] const Work& w) {
         if (t < 0) ++m.unfinished;
         m.simulated_us = std::max(m.simulated_us, static_cast<double>(t) / 1e6);
     }
-#endif
     return m;
+}
+#endif
+
+Measured run_on(Engine engine, const Work& w) {
+#ifdef WEFT_WITH_NS3
+    if (engine == Engine::kNs3) return measured(foreign::run_udp(w.fabric, w.set, {}));
+    if (engine == Engine::kNs3Core)
+        return measured(foreign::run_on_core(w.fabric, w.set, w.options));
+#endif
+    WEFT_CHECK(engine == Engine::kOurs, "ns-3 is not here");
+    return measured(run_flows(w.fabric, w.set, w.options));
 }
 
 void run(const Row& row, Bytes size) {
     const double begun = cpu_seconds();
     const Work w = row.make(row.spray, size);
     const double wall = wall_seconds(), cpu = cpu_seconds();
-    const Measured m = row.stock ? run_stock(w) : run_ours(w);
+    const Measured m = run_on(row.engine, w);
     const double wall_s = wall_seconds() - wall, cpu_s = cpu_seconds() - cpu;
     const Totals& t = m.totals;
     fmt::print(

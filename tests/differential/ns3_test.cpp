@@ -13,6 +13,8 @@
 #include <map>
 
 #include "base/rng.hpp"
+#include "flow_control/cc/congestion_control.hpp"
+#include "simulator/ns3/core.hpp"
 #include "simulator/ns3/referee.hpp"
 #include "simulator/packet/flow_run.hpp"
 #include "topology/fabrics/fabrics.hpp"
@@ -164,4 +166,42 @@ TEST_CASE("random scenarios of fixed rates agree with ns-3's devices", "[integra
     std::printf("%zu flows, %zu of them queued; the worst differs by %.2f %% of what is allowed\n",
                 sum.flows, sum.queued, 100 * sum.worst);
     CHECK(sum.queued >= sum.flows / 10);
+}
+
+// The event core alone: congestion control is the same code on both sides. Most times are equal to
+// the picosecond; a packet and an ACK that meet at one may go in either order.
+TEST_CASE("every congestion control runs the same on ns-3's event core", "[integration]") {
+    RandomStream draw(1, 0, "core");
+    const Fabric fabric = make_fabric("leaf-spine", {{"leaves", "4"}, {"spines", "2"}});
+    FlowSet set;
+    for (std::uint64_t s = 0; s < 24; ++s) {
+        FlowSpec f;
+        f.src = GpuId{s};
+        f.dst = GpuId{24 + draw.below(8)};
+        f.size = Bytes{static_cast<std::int64_t>(1 + draw.below(1 << 20))};
+        f.start = SimTime{static_cast<std::int64_t>(draw.below(50'000'000))};
+        set.flows.push_back(f);
+    }
+    const std::int64_t packet = 2 * transfer_time(Bytes{4160}, 400_Gbps).ps();
+    std::size_t exact = 0, all = 0;
+    for (const CongestionRegistry::Row& row : congestion_controls().rows()) {
+        PacketOptions o;
+        o.congestion = row.info.name;
+        o.overflow = Overflow::kDrop;
+        o.memory = output_queues(Bytes{std::int64_t{1} << 31});
+        o.least_timeout = ms(1000);
+        const FlowRun us = run_flows(fabric, set, o);
+        const FlowRun core = foreign::run_on_core(fabric, set, o);
+        INFO(row.info.name);
+        REQUIRE(us.totals.dropped == 0);
+        CHECK(us.totals.data_hops == core.totals.data_hops);
+        for (std::size_t f = 0; f < set.flows.size(); ++f, ++all) {
+            const std::int64_t mine = (us.flows[f].acknowledged - us.flows[f].start).ps();
+            const std::int64_t them = (core.flows[f].acknowledged - core.flows[f].start).ps();
+            CHECK(std::abs(mine - them) <= std::max(them / 100, packet));
+            if (mine == them && us.flows[f].arrived == core.flows[f].arrived) ++exact;
+        }
+    }
+    std::printf("%zu of %zu flows to the picosecond\n", exact, all);
+    CHECK(exact >= all * 9 / 10);
 }
