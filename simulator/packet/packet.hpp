@@ -1,7 +1,11 @@
 #pragma once
 // Packet and its pool: what is in flight, in flat memory, linked by index.
+#include <sys/mman.h>
+
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "base/units.hpp"
@@ -43,13 +47,14 @@ struct Packet {
 };
 static_assert(sizeof(Packet) == 64, "one cache line");
 
-/// In blocks that stay where they are: a reference lasts as long as its packet.
+/// In blocks that stay where they are: a reference lasts as long as its packet. A block is one page
+/// of 2 MiB where the system has them: large networks touch more packets than small pages reach.
 class Pool {
   public:
     PacketId take() {
         if (free_ == kNone) {
-            if (size_ >> kBlockBits == blocks_.size())
-                blocks_.push_back(std::make_unique<Packet[]>(kBlock));
+            if (size_ >> kBlockBits == blocks_.size()) blocks_.push_back(new_block());
+            new (&(*this)[size_]) Packet;
             return size_++;
         }
         const PacketId id = free_;
@@ -66,9 +71,21 @@ class Pool {
     [[nodiscard]] std::size_t bytes() const { return blocks_.size() * kBlock * sizeof(Packet); }
 
   private:
-    static constexpr std::uint32_t kBlockBits = 12;
+    static constexpr std::uint32_t kBlockBits = 15;
     static constexpr std::uint32_t kBlock = 1U << kBlockBits;
-    std::vector<std::unique_ptr<Packet[]>> blocks_;
+    struct Free {
+        void operator()(Packet* block) const { std::free(block); }
+    };
+    using Block = std::unique_ptr<Packet[], Free>;
+    static Block new_block() {
+        constexpr std::size_t kBytes = kBlock * sizeof(Packet);
+        Block block(static_cast<Packet*>(std::aligned_alloc(kBytes, kBytes)));
+        if (block == nullptr) throw std::bad_alloc();
+        static_cast<void>(madvise(block.get(), kBytes, MADV_HUGEPAGE));
+        return block;
+    }
+
+    std::vector<Block> blocks_;
     std::uint32_t size_ = 0;
     PacketId free_ = kNone;
 };
