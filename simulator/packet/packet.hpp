@@ -1,11 +1,10 @@
 #pragma once
 // Packet and its pool: what is in flight, in flat memory, linked by index.
-#include <sys/mman.h>
-
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <sys/mman.h>
 #include <vector>
 
 #include "base/units.hpp"
