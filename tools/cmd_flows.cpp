@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "simulator/packet/flow_summary.hpp"
+#include "simulator/packet/summary.hpp"
 #include "tools/commands.hpp"
 #include "tools/flags.hpp"
 #include "tools/flows/print.hpp"
@@ -36,7 +37,8 @@ constexpr const char* kHelp =
 
 INPUT: a connection matrix of htsim (.cm, .tm) or a flow list of HPCC. Slowdown: completion over
 what the flow takes on idle links. A flow completes when its sender knows that all has arrived.
---out DIR writes result.json, flows.csv (a line a flow) and run.json.)";
+--out DIR writes report.html (queues, completion times, pauses and their victims), result.json,
+flows.csv (a line a flow) and run.json.)";
 
 struct Options {
     std::string input;
@@ -144,6 +146,7 @@ int run_flows_command(const Options& o) {
         packet::run_flows(l.fabric, l.set, r.options, [&](const packet::Network& n) {
             for (const SharedBuffer& memory : n.memories())
                 fullest = std::max(fullest, memory.peak());
+            r.packets = packet::summarize(l.fabric, n);
         });
     const duration<double> simulated = steady_clock::now() - loaded;
     const duration<double> reading = loaded - begin;
@@ -153,11 +156,13 @@ int run_flows_command(const Options& o) {
     r.input = l.name;
     r.groups = packet::summarize(l.set, run);
     r.fullest_switch = fullest;
+    r.packets.completions = completions_of(l.set, run);
     const std::string json = flows_json(r);
     if (!o.out.empty()) {
         const std::filesystem::path out = o.out;
         write_atomically(out / "result.json", json);
         write_atomically(out / "flows.csv", flows_csv(r));
+        write_atomically(out / "report.html", flows_page(r));
         write_atomically(out / "run.json", run_json({{"load_wall_s", reading.count()},
                                                      {"simulate_wall_s", simulated.count()}}));
     }
@@ -191,7 +196,7 @@ void add_flows(CLI::App& app, std::function<int()>& run) {
     add_packet_flags(*sub, o->packets);
     sub->add_option("--seed", o->seed, "of generated traffic, source ports and marks")
         ->capture_default_str();
-    sub->add_option("-o,--out", o->out, "folder for result.json, flows.csv, run.json");
+    sub->add_option("-o,--out", o->out, "folder for report.html, result.json, flows.csv, run.json");
     sub->add_flag("--json", o->json, "print result.json instead of text");
     sub->callback([o, &run] { run = [o] { return run_flows_command(*o); }; });
 }

@@ -1,4 +1,6 @@
 // weft sim: one collective on a fabric, and what bounds it.
+#include <chrono>
+#include <filesystem>
 #include <fmt/format.h>
 #include <memory>
 
@@ -13,6 +15,8 @@
 #include "tools/packet_flags.hpp"
 #include "tools/progress.hpp"
 #include "tools/report/report.hpp"
+#include "tools/run_file.hpp"
+#include "tools/trust.hpp"
 #include "tools/variation.hpp"
 #include "topology/io/load.hpp"
 #include "traces/synth/synth.hpp"
@@ -32,6 +36,7 @@ constexpr const char* kHelp =
   weft sim allreduce --size 1GiB --gpus 64 --fail 'host[0].nic[0]:0 > tor[0]@2ms'
   weft sim allreduce --size 8MiB --gpus 8 --fabric hosts --library nccl-2.30 --explain
   weft sim alltoall --size 64MiB --gpus 64 --no-symmetry      the same answer, slowly
+  weft sim alltoall --size 1MiB --gpus 32 --network packet --out weft-sim    queues, pauses, times
 
 Sizes are nccl-tests totals.
 COLLECTIVE: allreduce, allgather, reducescatter, alltoall, broadcast.)";
@@ -56,6 +61,7 @@ struct Options {
     std::uint64_t seed = 1;
     VariationOptions variation;
     std::string band = "auto";
+    std::string out;
     bool json = false;
     bool no_nvls = false;
     bool explain = false;
@@ -194,9 +200,22 @@ Bytes parse_size(const std::string& text) {
 /// Two simulations a figure: by itself only where one takes well under a second.
 bool wants_band(const Options& o, std::size_t ranks) {
     const std::size_t most = o.collective == "alltoall" ? 128 : 1024;
-    return pick<bool>(
-        "--band", o.band,
-        {{"auto", o.endpoint != "ideal" && ranks <= most}, {"on", true}, {"off", false}});
+    const bool quick = o.endpoint != "ideal" && o.network != "packet" && ranks <= most;
+    return pick<bool>("--band", o.band, {{"auto", quick}, {"on", true}, {"off", false}});
+}
+
+void write_files(const Options& o, const Scenario& s, const Result& r, double seconds) {
+    Report report;
+    report.result = &r;
+    report.title = fmt::format("{} on {}", s.workload->name, s.fabric->name());
+    report.subtitle =
+        fmt::format("{} ranks ({}); library {}, network {}, endpoint {}", s.workload->world,
+                    s.placement.description, o.library, o.network, o.endpoint);
+    report.trust = first_line(r.trust, o.endpoint, s.machine.name);
+    const std::filesystem::path out = o.out;
+    write_atomically(out / "result.json", to_json(r));
+    write_atomically(out / "report.html", html_report(report));
+    write_atomically(out / "run.json", run_json({{"simulate_wall_s", seconds}}));
 }
 
 int run_sim(const Options& o) {
@@ -229,11 +248,14 @@ int run_sim(const Options& o) {
     const bool band = wants_band(o, gpus);
     if (o.explain) explain(s, parse_collective(o.collective), parse_size(o.size));
     Result r;
+    const auto start = std::chrono::steady_clock::now();
     {
         ProgressLine line;
         r = simulate_with_seeds(o.variation, s, line.sink());
         if (band) r.bands.push_back(band_by_figures(run_of(r, s), r, line.sink()));
     }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    if (!o.out.empty()) write_files(o, s, r, took.count());
     if (o.json) fmt::print("{}\n", to_json(r));
     if (!o.json) print_text(s, r);
     return 0;
@@ -272,12 +294,14 @@ void add_sim(CLI::App& app, std::function<int()>& run) {
         ->capture_default_str();
     sub->add_flag("--no-symmetry", o->no_symmetry, "simulate every rank by itself");
     sub->add_option("--seed", o->seed, "of hashes and source ports")->capture_default_str();
-    sub->add_option("--band", o->band,
-                    "range of the time by the ranges of the machine's figures: on, off, or auto "
-                    "(on up to 1024 ranks, 128 of alltoall); two simulations a figure")
+    sub->add_option(
+           "--band", o->band,
+           "range of the time by the ranges of the machine's figures: on, off, or auto "
+           "(on up to 1024 ranks, 128 of alltoall, without packets); two simulations a figure")
         ->capture_default_str();
     add_seed_flags(*sub, o->variation);
     sub->add_flag("--no-nvls", o->no_nvls, "NCCL without reduction in the NVSwitch");
+    sub->add_option("-o,--out", o->out, "folder for report.html, result.json, run.json");
     CLI::Option* json = sub->add_flag("--json", o->json, "the whole Result");
     sub->add_flag("--explain", o->explain, "what NCCL's tuning model makes of the candidates")
         ->excludes(json);

@@ -81,6 +81,7 @@ packet::PacketOptions packet_options(const PacketFlags& flags, std::uint64_t see
     if (!flags.buffer.empty()) o.buffer = parse_flag("--buffer", flags.buffer, parse_bytes);
     if (!flags.queue.empty()) o.queue = parse_flag("--queue", flags.queue, parse_bytes);
     o.seed = seed;
+    o.record = true;
     return o;
 }
 

@@ -33,6 +33,11 @@ enum class LinkKind : std::uint8_t {
 /// "Not applicable" for the small integers below (a GPU has no plane, a core switch no segment).
 inline constexpr std::int32_t kAny = -1;
 
+[[nodiscard]] constexpr const char* name_of(LinkKind k) {
+    constexpr const char* kNames[] = {"scale-up", "pcie", "access", "fabric"};
+    return kNames[static_cast<std::size_t>(k)];
+}
+
 struct Node {
     NodeKind kind = NodeKind::kSwitch;
     std::int32_t tier = 0;     // 0 host devices, 1 ToR/leaf, 2 Agg/spine, 3 core
@@ -120,6 +125,13 @@ class Fabric {
     [[nodiscard]] const Link& link(LinkId l) const { return links_[l.index()]; }
     [[nodiscard]] const Gpu& gpu(GpuId g) const { return gpus_[g.index()]; }
     [[nodiscard]] const Nic& nic(NicId n) const { return nics_[n.index()]; }
+    /// Away from the hosts; out of the GPU, inside one.
+    [[nodiscard]] bool leads_up(LinkId l) const {
+        const Link& x = link(l);
+        if (x.kind == LinkKind::kScaleUp || x.kind == LinkKind::kPcie)
+            return node(x.from).kind == NodeKind::kGpu;
+        return node(x.from).tier < node(x.to).tier;
+    }
     /// Egress links of a node, in port order.
     [[nodiscard]] std::span<const LinkId> out(NodeId n) const {
         return std::span{adjacency_}.subspan(first_out_[n.index()],

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/check.hpp"
+#include "traces/detail/packet_json.hpp"
 
 namespace weft {
 namespace {
@@ -142,27 +143,7 @@ Json to_json(const Trust& t) {
             {"not_in_the_workload", t.unmatched}};
 }
 
-}  // namespace
-
-namespace {
-
 /// "10.9 .. 12.1 ms"; both units where they differ.
-Json to_json(const PacketSummary& p) {
-    return {{"sent", p.sent},
-            {"repeated", p.repeated},
-            {"marked", p.marked},
-            {"dropped", p.dropped},
-            {"trimmed", p.trimmed},
-            {"timeouts", p.timeouts},
-            {"pauses", p.pauses},
-            {"longest_paused_ps", p.paused.ps()},
-            {"longest_paused_link", p.paused_link},
-            {"deepest_queue_bytes", p.deepest.count()},
-            {"deepest_queue_link", p.deepest_link},
-            {"data_hops", p.data_hops},
-            {"all_hops", p.all_hops}};
-}
-
 std::string range_text(const Band& b) {
     const std::string low = to_string(b.low);
     const std::string high = to_string(b.high);
@@ -178,25 +159,6 @@ std::string with_bands(SimDuration time, const std::vector<Band>& bands) {
     std::string text = to_string(time);
     for (const Band& b : bands)
         if (b.low != b.high) text += fmt::format(" ({} by {})", range_text(b), b.by);
-    return text;
-}
-
-std::string packets_text(const PacketSummary& p) {
-    if (!p.used) return {};
-    std::string text = fmt::format("packets: {} sent", p.sent);
-    const auto add = [&](std::uint64_t n, const char* what) {
-        if (n > 0) text += fmt::format(", {} {}", n, what);
-    };
-    add(p.repeated, "again");
-    add(p.marked, "marked");
-    add(p.dropped, "dropped");
-    add(p.trimmed, "trimmed");
-    add(p.timeouts, "timeouts");
-    add(p.pauses, "pauses");
-    if (!p.paused_link.empty())
-        text += fmt::format(" (longest {} of {})", to_string(p.paused), p.paused_link);
-    if (!p.deepest_link.empty())
-        text += fmt::format("; deepest queue {} at {}", to_string(p.deepest), p.deepest_link);
     return text;
 }
 
@@ -233,7 +195,7 @@ std::string to_json(const Result& r) {
     j["busiest_distinct"] = list(r.busiest_distinct);
     j["link_groups"] = list(r.link_groups);
     j["timeline"] = list(r.timeline);
-    if (r.packets.used) j["packets"] = to_json(r.packets);
+    if (r.packets.used) j["packets"] = packets_json(r.packets);
     j["assumptions"] = r.assumptions;
     j["warnings"] = r.warnings;
     j["trust"] = to_json(r.trust);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -148,6 +149,83 @@ struct Band {
 /// "11.42 ms (10.9 .. 12.1 ms by machine h100's ranges)".
 [[nodiscard]] std::string with_bands(SimDuration time, const std::vector<Band>& bands);
 
+/// One sample of a port, or of several: sums, where nothing else is said.
+struct QueueSample {
+    Bytes most_queued;  // at one port
+    Bytes mean_queued;  // of a port, at the instants at which it was looked at
+    Bytes sent;
+    std::uint64_t marked = 0;
+    std::uint64_t lost = 0;  // dropped or trimmed
+    std::uint64_t pauses = 0;
+    SimDuration paused;
+};
+
+/// Ports of one kind, tier, plane and direction, or one port, sample by sample.
+struct QueueSeries {
+    std::string kind;
+    std::int32_t tier = 0;
+    std::int32_t plane = -1;
+    bool up = true;
+    std::uint32_t ports = 1;
+    Bandwidth rate;     // of all together, nominal
+    std::string worst;  // the port of the deepest queue
+    Bytes most_queued;
+    SimTime since;  // a single port: not looked at before
+    std::vector<QueueSample> samples;
+};
+
+/// One port that was paused. Spans may have gaps in them (PacketSummary::pause_gap).
+struct PausedPort {
+    struct Span {
+        SimTime from;
+        SimTime to;
+        std::uint64_t pauses = 0;
+        SimDuration paused;
+        std::size_t root = 0;  // among PacketSummary::pause_roots
+    };
+    std::string name;
+    std::uint64_t pauses = 0;
+    SimDuration paused;
+    std::uint64_t storms = 0;  // detected by its watchdog
+    std::size_t root = 0;      // for longest
+    std::vector<Span> spans;
+};
+
+/// A flow that waited behind pauses whose root it does not use (simulator/packet/victims.hpp).
+struct PauseVictim {
+    std::string from;
+    std::string to;
+    SimDuration waited;
+    std::string held_at;  // for longest
+    std::string root;     // then
+};
+
+/// Nearest ranks.
+struct Percentiles {
+    std::int64_t p50 = 0;
+    std::int64_t p95 = 0;
+    std::int64_t p99 = 0;
+    std::int64_t max = 0;
+};
+
+/// How long messages, or flows, of one sort take until their sender knows. Slowdown: over what they
+/// take on idle links, in thousandths.
+struct Completions {
+    struct Size {
+        Bytes largest;
+        std::uint64_t count = 0;
+        Percentiles time_ps;
+        Percentiles slowdown_milli;
+    };
+    std::string what;         // "network messages"
+    std::uint64_t count = 0;  //
+    Percentiles time_ps;
+    Percentiles slowdown_milli;
+    std::vector<Size> sizes;  // smallest first
+    /// How many are slowed down at most so much.
+    std::vector<std::pair<std::int64_t, std::uint64_t>> slowdowns;
+};
+
 /// What happened to packets; only the packet engine fills it.
 struct PacketSummary {
     bool used = false;
@@ -164,6 +242,31 @@ struct PacketSummary {
     std::string deepest_link;
     std::uint64_t data_hops = 0;  // data packets over links
     std::uint64_t all_hops = 0;   // packets of any kind
+
+    // Where it was recorded.
+    SimDuration sample;               // how long one is; the last may be shorter
+    SimTime begin;                    // of the first one: the first packet of all
+    SimTime end;                      // of the last one
+    std::vector<QueueSeries> groups;  // from the hosts up
+    std::vector<QueueSeries> deepest_ports;
+    std::vector<PausedPort> paused_ports;  // longest first
+    std::uint64_t ports_paused = 0;        // those and all others
+    std::vector<std::string> pause_roots;  // ports whose queues those pauses go back to
+    SimDuration pause_gap;                 // shorter gaps between pauses may be closed
+    std::vector<PauseVictim> victims;      // who waited longest first
+    std::uint64_t flows_held = 0;          // those and all others
+    SimDuration held;                      // all of those together
+    std::uint64_t connections = 0;
+    std::vector<Completions> completions;
+
+    /// In bytes; not in the JSON, since it differs between compilers.
+    struct Memory {
+        std::uint64_t all = 0;
+        std::uint64_t packets = 0;
+        std::uint64_t a_switch = 0;  // mean
+        std::uint64_t a_flow = 0;    // mean, of its connection, without congestion control
+        std::uint64_t records = 0;
+    } memory;
 };
 
 struct Result {
@@ -194,8 +297,10 @@ struct Result {
     std::map<std::string, std::string> scenario;  // resolved, flat: "fabric.name" -> "hpn7"
 };
 
-/// One line about the packets; empty without.
+/// A few lines about the packets; empty without.
 [[nodiscard]] std::string packets_text(const PacketSummary& p);
+/// What to_json() has of the packets, by itself.
+[[nodiscard]] std::string to_json(const PacketSummary& p);
 
 /// Canonical JSON text (sorted keys, fixed number format); equal results give equal bytes.
 [[nodiscard]] std::string to_json(const Result& r);

@@ -5,6 +5,7 @@
 
 #include "base/check.hpp"
 #include "base/rng.hpp"
+#include "simulator/packet/summary.hpp"
 
 namespace weft {
 namespace {
@@ -230,10 +231,9 @@ void PacketCarrier::send_part(std::uint32_t transit, std::uint32_t port, Bytes b
     Port& q = p.ports[port];
     const auto lane = static_cast<std::uint32_t>(q.balance.choose(bytes).value_or(0));
     q.balance.post(lane, bytes);
-    const packet::ConnectionId connection = lane_of(p, port, lane).connection;
     const std::uint32_t part = take(parts_, free_parts_);
-    parts_[part] = {transit, port, lane, bytes};
-    network_.send(connection, bytes, part);
+    parts_[part] = {transit, port, lane, bytes, network_.now()};
+    network_.send(lane_of(p, port, lane).connection, bytes, part);
 }
 
 void PacketCarrier::after(SimDuration wait, Due what, std::uint32_t index) {
@@ -269,6 +269,7 @@ void PacketCarrier::hear() {
             continue;
         }
         q.balance.complete(part.lane, part.bytes);
+        note_time(p, q.lanes[part.lane], part);
         free_parts_.push_back(index);
         if (--x.to_acknowledge > 0) continue;
         const std::uint32_t job = x.job;
@@ -278,6 +279,17 @@ void PacketCarrier::hear() {
         release_if_done(part.transit);
         pump(job, src);
     }
+}
+
+/// How long a message has taken, posted behind others of its queue pair or not.
+void PacketCarrier::note_time(const Pipe& p, Lane& l, const Part& part) {
+    if (!s_->packet.record) return;
+    if (l.alone_for != part.bytes) {
+        l.alone_for = part.bytes;
+        l.alone = network_.alone(l.connection, part.bytes);
+    }
+    packet::CompletionTimes& times = p.scale_up ? scale_up_times_ : network_times_;
+    times.add(part.bytes, network_.now() - part.posted, l.alone);
 }
 
 void PacketCarrier::release_if_done(std::uint32_t transit) {
@@ -367,33 +379,11 @@ SimDuration PacketCarrier::busy(LinkId link) const {
 }
 
 PacketSummary PacketCarrier::summary() const {
-    const packet::Totals& t = network_.totals();
-    PacketSummary p{.used = true,
-                    .sent = t.sent,
-                    .repeated = t.repeated,
-                    .marked = t.marked,
-                    .dropped = t.dropped,
-                    .trimmed = t.trimmed,
-                    .timeouts = t.timeouts,
-                    .pauses = t.pauses,
-                    .paused = {},
-                    .paused_link = {},
-                    .deepest = {},
-                    .deepest_link = {},
-                    .data_hops = t.data_hops,
-                    .all_hops = t.all_hops};
-    const Fabric& fabric = *s_->fabric;
-    for (std::uint32_t l = 0; l < fabric.links().size(); ++l) {
-        const packet::PortCounts& n = network_.counts(LinkId{l});
-        if (n.paused > p.paused) {
-            p.paused = n.paused;
-            p.paused_link = fabric.name_of(LinkId{l});
-        }
-        if (Bytes{n.most_queued} > p.deepest) {
-            p.deepest = Bytes{n.most_queued};
-            p.deepest_link = fabric.name_of(LinkId{l});
-        }
-    }
+    PacketSummary p = packet::summarize(*s_->fabric, network_);
+    if (!network_times_.empty())
+        p.completions.push_back(network_times_.summary("network messages"));
+    if (!scale_up_times_.empty())
+        p.completions.push_back(scale_up_times_.summary("scale-up messages"));
     return p;
 }
 

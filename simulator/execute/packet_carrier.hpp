@@ -19,6 +19,7 @@
 #include "collectives/plan/cursor.hpp"
 #include "flow_control/lb/least_outstanding.hpp"
 #include "simulator/execute/carrier.hpp"
+#include "simulator/packet/completions.hpp"
 #include "simulator/packet/network.hpp"
 
 namespace weft {
@@ -49,6 +50,8 @@ class PacketCarrier final : public Carrier {
     struct Lane {
         packet::ConnectionId connection = packet::kNone;
         SimDuration outside;  // latency of PCIe at the ends
+        Bytes alone_for;      // a message of this size
+        SimDuration alone;    // takes so long on idle links
     };
     /// The lanes that leave by one NIC port, among which each message picks the least loaded; where
     /// bytes are split statically, every lane by itself.
@@ -97,6 +100,7 @@ class PacketCarrier final : public Carrier {
         std::uint32_t port = 0;
         std::uint32_t lane = 0;
         Bytes bytes;
+        SimTime posted;
     };
     enum class Due : std::uint8_t { kArrived, kEnded };
     struct Timer {
@@ -126,6 +130,7 @@ class PacketCarrier final : public Carrier {
     void reroute(Pipe& p);
     void send_part(std::uint32_t transit, std::uint32_t port, Bytes bytes);
     void after(SimDuration wait, Due what, std::uint32_t index);
+    void note_time(const Pipe& p, Lane& l, const Part& part);
 
     const Scenario* s_;
     const flow::Universe* u_;
@@ -144,6 +149,8 @@ class PacketCarrier final : public Carrier {
     std::uint64_t order_ = 0;
     std::vector<GroupRef> ended_;
     std::size_t running_ = 0;
+    packet::CompletionTimes network_times_;
+    packet::CompletionTimes scale_up_times_;
 };
 
 }  // namespace weft

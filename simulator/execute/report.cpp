@@ -20,11 +20,6 @@ constexpr std::size_t kPricesShown = 4;
 constexpr double kHighLoad = 0.9;
 constexpr Int128 kPsPerSecond = 1'000'000'000'000;
 
-const char* kind_name(LinkKind k) {
-    static constexpr const char* kNames[] = {"scale-up", "pcie", "access", "fabric"};
-    return kNames[static_cast<std::size_t>(k)];
-}
-
 class Reporter {
   public:
     Reporter(const Scenario& s, const World& w, const Machine& m)
@@ -187,12 +182,6 @@ void Reporter::summarise_collectives() {
     }
 }
 
-bool is_up(const Fabric& fabric, const Link& link) {
-    if (link.kind == LinkKind::kScaleUp || link.kind == LinkKind::kPcie)
-        return fabric.node(link.from).kind == NodeKind::kGpu;
-    return fabric.node(link.from).tier < fabric.node(link.to).tier;
-}
-
 void Reporter::measure_links() {
     const Fabric& fabric = *s_.fabric;
     const double seconds =
@@ -207,9 +196,9 @@ void Reporter::measure_links() {
                                    (static_cast<double>(link.capacity.bits_per_second()) * seconds);
         if (bits > 0) loads.push_back({-utilisation, l});
         if (utilisation > kHighLoad) ++high;
-        const bool up = is_up(fabric, link);
-        LinkGroupUse& g = groups[{kind_name(link.kind), link.tier, link.plane, link.rail, up}];
-        g = {.kind = kind_name(link.kind),
+        const bool up = fabric.leads_up(LinkId{l});
+        LinkGroupUse& g = groups[{name_of(link.kind), link.tier, link.plane, link.rail, up}];
+        g = {.kind = name_of(link.kind),
              .tier = link.tier,
              .plane = link.plane,
              .rail = link.rail,
@@ -235,7 +224,7 @@ LinkUse Reporter::use_of(const Load& load, std::uint32_t alike) const {
     const Int128 bits = machine_.carrier().carried_bits(id);
     return {.link = id,
             .name = s_.fabric->name_of(id),
-            .kind = kind_name(link.kind),
+            .kind = name_of(link.kind),
             .rail = link.rail,
             .plane = link.plane,
             .tier = link.tier,
@@ -250,7 +239,7 @@ void Reporter::rank_links(std::vector<Load> loads) {
     using Likeness = std::tuple<double, LinkKind, bool, SimDuration>;
     const auto likeness = [&](const Load& l) {
         const Link& link = s_.fabric->links()[l.link];
-        return Likeness{l.negated, link.kind, is_up(*s_.fabric, link),
+        return Likeness{l.negated, link.kind, s_.fabric->leads_up(LinkId{l.link}),
                         machine_.carrier().busy(LinkId{l.link})};
     };
     std::map<Likeness, std::pair<Load, std::uint32_t>> alike;  // the first of each, how many
@@ -284,7 +273,7 @@ void Reporter::bound() {
     }
     if (link.valid())
         r_.lower_bound_by =
-            fmt::format("the bytes of {} link {}", kind_name(s_.fabric->link(link).kind),
+            fmt::format("the bytes of {} link {}", name_of(s_.fabric->link(link).kind),
                         s_.fabric->name_of(link));
     for (flow::ClassId c = 0; c < q_.ranks.size(); ++c) {
         const RankId first = q_.ranks[c].first;

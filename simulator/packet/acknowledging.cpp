@@ -213,7 +213,6 @@ void Network::finish_acked(Connection& c) {
         reports_.push_back({messages_[m].name, What::kAcknowledged});
         messages_[m].next = free_message_;
         free_message_ = m;
-        --open_messages_;
     }
 }
 

@@ -9,15 +9,9 @@
 #include <vector>
 
 #include "simulator/packet/flow_run.hpp"
+#include "traces/results.hpp"
 
 namespace weft::packet {
-
-struct Percentiles {
-    std::int64_t p50 = 0;
-    std::int64_t p95 = 0;
-    std::int64_t p99 = 0;
-    std::int64_t max = 0;
-};
 
 struct SizeBin {
     Bytes largest;

@@ -47,6 +47,7 @@ Network::Network(const Fabric& fabric, const PacketOptions& options)
     make_ports();
     make_memories();
     prepare_spreading();
+    if (options.record) start_recording();
 }
 
 Network::~Network() = default;
@@ -73,7 +74,7 @@ void Network::make_memories() {
         const std::span<const LinkId> out = fabric_->out(NodeId{i});
         for (std::size_t k = 0; k < out.size(); ++k) {
             Port& p = ports_[out[k].index()];
-            p.number = ports_[reverse(out[k]).index()].far = static_cast<std::uint16_t>(k);
+            p.number = static_cast<std::uint16_t>(k);
             if (is_switch_[i] != 0) p.memory = static_cast<std::uint32_t>(memories_.size());
         }
         if (is_switch_[i] == 0) continue;
@@ -153,6 +154,7 @@ Network::Stop Network::run() {
     std::uint32_t source = 0;
     while (reports_.empty()) {
         if (!wheel_.next(source)) return Stop::kIdle;
+        if (now().ps() >= sample_at_) take_samples();
         ++totals_.events;
         if (source < wires_) {
             on_wire(source);
@@ -172,9 +174,9 @@ Network::Stop Network::run() {
 void Network::on_wire(std::uint32_t link) {
     Port& p = ports_[link];
     const PacketId id = p.wire_head;
+    p.wire_head = pool_[id].next;
+    if (p.wire_head != kNone) wheel_.set(link, SimTime{pool_[p.wire_head].at});
     Packet& packet = pool_[id];
-    p.wire_head = packet.next;
-    if (p.wire_head != kNone) wheel_.set(link, SimTime{packet.after});
     if (packet.kind == Kind::kPause) {
         on_pause(link, packet.seq != 0);
         pool_.give(id);
@@ -184,7 +186,6 @@ void Network::on_wire(std::uint32_t link) {
     if (is_switch_[p.to] == 0 && (packet.row != kNone || routes_[packet.route] == kNone))
         return receive(id);
     packet.ingress = link;
-    packet.in = p.far;
     enqueue(next_link(packet, NodeId{p.to}), id);
 }
 
@@ -235,22 +236,25 @@ void Network::cut(std::uint32_t link, PacketId id) {
 /// Finds room in the switch that the packet has come to; false: there is none.
 bool Network::store(const Port& out, const Packet& p) {
     SharedBuffer& memory = memories_[out.memory];
-    if (memory.arrive(p.in, kPayload, out.number, Bytes{p.bytes}) == Admission::kDrop) return false;
-    if (memory.pause(p.in, kPayload)) tell_pause(p.ingress, true);
+    const std::size_t in = ports_[reverse(LinkId{p.ingress}).index()].number;
+    if (memory.arrive(in, kPayload, out.number, Bytes{p.bytes}) == Admission::kDrop) return false;
+    if (memory.pause(in, kPayload)) tell_pause(p.ingress, true);
     return true;
 }
 
 void Network::release(const Port& out, const Packet& p) {
     if (out.memory == kNone || p.cls != kPayload) return;
     SharedBuffer& memory = memories_[out.memory];
-    memory.leave(p.in, kPayload, out.number, Bytes{p.bytes});
-    if (memory.resume(p.in, kPayload)) tell_pause(p.ingress, false);
+    const std::size_t in = ports_[reverse(LinkId{p.ingress}).index()].number;
+    memory.leave(in, kPayload, out.number, Bytes{p.bytes});
+    if (memory.resume(in, kPayload)) tell_pause(p.ingress, false);
 }
 
 /// A pause frame towards whoever sends on `in_link`, before everything that waits there.
 void Network::tell_pause(std::uint32_t in_link, bool pause) {
     const std::uint32_t back = reverse(LinkId{in_link}).value();
     if (pause) ++totals_.pauses;
+    if (pause && recorder_) record_cause(in_link);
     // One that still waits says the new word instead: a resume ahead of its pause would be none.
     const PacketId waiting = ports_[back].queue[kControl].head;
     if (waiting != kNone && pool_[waiting].kind == Kind::kPause) {
@@ -279,11 +283,11 @@ void Network::on_pause(std::uint32_t link, bool pause) {
 
 void Network::pause_for_ever(LinkId link) {
     ports_[link.index()].stuck = true;
+    if (recorder_) recorder_->victims.will_pause(link.value(), link.value());
     set_paused(link.value(), true);
 }
 
 void Network::set_paused(std::uint32_t link, bool pause) {
-    Port& p = ports_[link];
     bool held = pause;
     if (!watches_.empty()) {
         Watch& w = watches_[link];
@@ -294,17 +298,24 @@ void Network::set_paused(std::uint32_t link, bool pause) {
         }
         held = pause && !w.dog.forwards(options_.watchdog);
     }
-    if (p.paused != held) {
-        p.paused = held;
-        if (held) {
-            ++counts_[link].pauses;
-            p.paused_at = now().ps();
-        } else {
-            counts_[link].paused += ps(now().ps() - p.paused_at);
-        }
-    }
+    hold(link, held);
     if (!watches_.empty()) watch(link, false);
     kick(link);
+}
+
+/// Stops the payload of a port, or lets it go.
+void Network::hold(std::uint32_t link, bool held) {
+    Port& p = ports_[link];
+    if (p.paused == held) return;
+    p.paused = held;
+    if (held) {
+        ++counts_[link].pauses;
+        p.paused_at = now().ps();
+        if (recorder_) recorder_->victims.pause(link);
+        return;
+    }
+    counts_[link].paused += ps(now().ps() - p.paused_at);
+    if (recorder_) record_pause(link, now().ps());
 }
 
 /// Tells the watchdog of a port what has happened to it.
@@ -325,12 +336,14 @@ void Network::on_watch(std::uint32_t link) {
         ++counts_[link].storms;
         while (w.dog.drops(options_.watchdog) && !p.queue[kPayload].empty()) {
             const PacketId id = p.queue[kPayload].pop(pool_);
+            if (recorder_ && pool_[id].kind == Kind::kData)
+                record_held(*recorder_, link, pool_[id].flow, pool_[id].at);
             release(p, pool_[id]);
             drop(link, id);
         }
     }
     if (event != WatchdogEvent::kNone) {
-        p.paused = w.target.blocked(now()) && !w.dog.forwards(options_.watchdog);
+        hold(link, w.target.blocked(now()) && !w.dog.forwards(options_.watchdog));
         kick(link);
     }
     watch(link, false);
@@ -371,6 +384,8 @@ void Network::kick(std::uint32_t link) {
     } else if (!p.queue[kPayload].empty()) {
         if (p.marking.at_dequeue) mark(link, p, pool_[p.queue[kPayload].head]);
         id = p.queue[kPayload].pop(pool_);
+        if (pool_[id].at < p.resumed_at && pool_[id].kind == Kind::kData)
+            record_held(*recorder_, link, pool_[id].flow, pool_[id].at);
         release(p, pool_[id]);
         if (!watches_.empty()) watch(link, true);
     } else {
@@ -400,18 +415,17 @@ void Network::transmit(std::uint32_t link, PacketId id) {
     if (packet.extra != kNone) stamp_hop(p, packet);
     const std::int64_t takes = wire_time(p, packet.bytes);
     p.free_at = std::max(p.free_at, now().ps()) + takes;
-    const std::int64_t at = p.free_at + p.latency;
+    packet.at = p.free_at + p.latency;
     packet.next = kNone;
     if (p.wire_head == kNone) {
         p.wire_head = id;
-        wheel_.set(link, SimTime{at});
+        wheel_.set(link, SimTime{packet.at});
     } else {
         pool_[p.wire_tail].next = id;
-        pool_[p.wire_tail].after = at;
     }
     p.wire_tail = id;
     PortCounts& n = counts_[link];
-    ++n.packets;
+    if (n.packets++ == 0 && recorder_) record_first(link);
     n.bytes += packet.bytes;
     ++totals_.all_hops;
     if (packet.kind == Kind::kData) {

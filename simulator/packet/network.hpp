@@ -12,6 +12,7 @@
 // is in flat arrays; an event allocates nothing. Order: wheel.hpp. Cost: about 64 B a packet in
 // flight, 250 B a link, 250 B a connection, besides its congestion control.
 #include <array>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -26,6 +27,7 @@
 #include "simulator/packet/host_spray.hpp"
 #include "simulator/packet/options.hpp"
 #include "simulator/packet/packet.hpp"
+#include "simulator/packet/recorder.hpp"
 #include "topology/fabric.hpp"
 
 namespace weft::packet {
@@ -63,6 +65,16 @@ struct Totals {
     std::uint64_t marked = 0;
 };
 
+/// What a network holds, in bytes.
+struct Memory {
+    std::size_t packets = 0;      // in flight, at most
+    std::size_t events = 0;       // the calendar
+    std::size_t links = 0;        // ports, wires, counts
+    std::size_t switches = 0;     // accounts of their memories
+    std::size_t connections = 0;  // state, routes, messages; not congestion control
+    std::size_t records = 0;
+};
+
 class Network {
   public:
     /// A message arrived whole, was acknowledged whole, or will never be: its connection gave up
@@ -81,10 +93,6 @@ class Network {
     ConnectionId connect(const Path& path);
     /// More bytes to send. Messages of a connection arrive in order; names are the owner's.
     void send(ConnectionId c, Bytes size, std::uint64_t message);
-    /// The owner hands over what is to be sent at this rate on the wire; 0: all at once.
-    void offer_at(ConnectionId c, Bandwidth rate) {
-        connections_[c].offer = rate.bits_per_second();
-    }
     /// From now on by another path; what is not acknowledged is sent again.
     void move(ConnectionId c, const Path& path);
     /// run() returns there at the latest.
@@ -106,19 +114,17 @@ class Network {
     /// Of the switches, in the order of their nodes.
     [[nodiscard]] const std::vector<SharedBuffer>& memories() const { return memories_; }
     [[nodiscard]] const Totals& totals() const { return totals_; }
-    /// Round trip of a full packet and its ACK over empty queues.
-    [[nodiscard]] SimDuration base_round_trip(ConnectionId c) const {
-        return ps(connections_[c].base_round_trip);
-    }
     /// What a message of this size takes, its last ACK included, on links that nothing else uses.
     [[nodiscard]] SimDuration alone(ConnectionId c, Bytes size) const;
     [[nodiscard]] std::size_t connections() const { return connections_.size(); }
-    [[nodiscard]] std::size_t bytes() const { return pool_.bytes() + wheel_.bytes(); }
-    [[nodiscard]] bool unfinished() const { return open_messages_ != 0; }
+    /// The ends of a connection.
+    [[nodiscard]] std::pair<NodeId, NodeId> ends(ConnectionId c) const;
+    [[nodiscard]] Memory memory() const;
+    /// What was recorded so far; nullptr without PacketOptions::record. Made on each call.
+    [[nodiscard]] std::unique_ptr<Recorder> record() const;
 
   private:
-    /// What every packet touches comes first.
-    struct alignas(64) Port {
+    struct Port {
         std::int64_t free_at = 0;  // the wire takes the next packet
         std::int64_t latency = 0;
         std::uint64_t ps_per_byte = 0;  // in units of 2^-kRateBits ps
@@ -133,13 +139,13 @@ class Network {
         bool stuck = false;            // paused for ever
         bool paused = false;           // the payload class, by PFC
         std::uint16_t number = 0;      // among the ports of its node
-        std::uint16_t far = 0;         // the number of its reverse there
         std::uint32_t memory = kNone;  // of the switch that it leaves
-        std::uint64_t sent_bytes = 0;
-        EcnProfile marking;
         std::int64_t paused_at = 0;
+        std::int64_t resumed_at = INT64_MIN;  // only where it is recorded
         Bandwidth rate;
         std::uint64_t draws = 0;
+        std::uint64_t sent_bytes = 0;
+        EcnProfile marking;
     };
 
     /// Telemetry and selective acknowledgement: what few packets carry.
@@ -165,6 +171,7 @@ class Network {
     void tell_pause(std::uint32_t in_link, bool pause);
     void on_pause(std::uint32_t link, bool pause);
     void set_paused(std::uint32_t link, bool pause);
+    void hold(std::uint32_t link, bool held);
     void watch(std::uint32_t link, bool progress);
     void on_watch(std::uint32_t link);
     void lose(std::uint32_t link);
@@ -180,6 +187,18 @@ class Network {
     [[nodiscard]] std::uint32_t next_link(Packet& p, NodeId at);
     [[nodiscard]] std::uint32_t adaptive_link(const Packet& p, NodeId at,
                                               std::span<const std::uint32_t> ways);
+
+    // recording.cpp
+    void start_recording();
+    void record_first(std::uint32_t link);
+    void take_samples();
+    [[nodiscard]] PortSample since_sample(std::size_t active, SimTime at) const;
+    void record_cause(std::uint32_t in_link);
+    void record_pause(std::uint32_t link, std::int64_t to);
+    void record_held(Recorder& r, std::uint32_t link, ConnectionId id, std::int64_t from) const;
+    void record_still_held(Recorder& r) const;
+    [[nodiscard]] bool shares(ConnectionId id, std::uint32_t link) const;
+    [[nodiscard]] bool crosses_root(const Victims& v, ConnectionId id, std::int64_t since) const;
 
     // sending.cpp
     void lay(ConnectionId id, const Path& path);
@@ -250,7 +269,6 @@ class Network {
     std::vector<Extra> extras_;
     std::uint32_t free_extra_ = kNone;
     std::vector<Report> reports_;
-    std::uint64_t open_messages_ = 0;
     std::uint32_t most_ahead_ = kNone;  // packets beyond the first that is missing
     /// By link, where there are watchdogs at all.
     struct Watch {
@@ -261,6 +279,8 @@ class Network {
     std::uint32_t wires_ = 0;  // sources of events: wires, ports, watchdogs if any, then
     std::uint32_t owner_ = 0;  // the owner, and connections
     Totals totals_;
+    std::unique_ptr<Recorder> recorder_;
+    std::int64_t sample_at_ = INT64_MAX;  // ports are asked before any later event
 };
 
 }  // namespace weft::packet

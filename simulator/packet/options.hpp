@@ -96,6 +96,7 @@ struct PacketOptions {
     SimDuration base_rtt;               // what congestion control takes for it; 0: each path's own
     SimDuration least_timeout;          // 0: 67 ms where PFC keeps it lossless, else 100 us
     std::uint64_t seed = 1;
+    bool record = false;  // what ports do over time, pauses and their victims (recorder.hpp)
 };
 
 /// What a result says of them: names and values with their units.

@@ -148,8 +148,6 @@ void Network::send(ConnectionId id, Bytes size, std::uint64_t name) {
     if (c.current == kNone) c.current = m;
     if (c.receiving == kNone) c.receiving = m;
     c.newest = m;
-    ++open_messages_;
-    if (c.next + packets == c.posted) c.offered_at = std::max(c.offered_at, now().ps());
     if (c.sending == Sending::kNothing) look_for_work(id);
 }
 
@@ -165,6 +163,7 @@ void Network::look_for_work(ConnectionId id) {
 void Network::link_ring(Port& p, ConnectionId id) {
     Connection& c = connections_[id];
     c.sending = Sending::kReady;
+    c.ready_at = now().ps();
     c.ring = kNone;
     (p.ring_head == kNone ? p.ring_head : connections_[p.ring_tail].ring) = id;
     p.ring_tail = id;
@@ -207,6 +206,8 @@ PacketId Network::pull(std::uint32_t link) {
             continue;
         }
         const PacketId packet = make_packet(id);
+        const Connection& c = connections_[id];
+        if (c.ready_at < p.resumed_at) record_held(*recorder_, link, id, c.ready_at);
         if (may_send(id)) link_ring(p, id);
         arm(id);
         return packet;
@@ -254,10 +255,6 @@ PacketId Network::make_packet(ConnectionId id) {
     if (rate < ports_[c.port].rate.bits_per_second())
         c.next_at = std::max(c.next_at, now().ps()) +
                     static_cast<std::int64_t>(p.bytes) * 8'000'000'000'000 / rate;
-    if (c.offer != 0 && !p.again) {
-        c.offered_at += static_cast<std::int64_t>(p.bytes) * 8'000'000'000'000 / c.offer;
-        c.next_at = std::max(c.next_at, c.offered_at);
-    }
     if (c.give_up_at == INT64_MAX) c.give_up_at = now().ps() + timeout(c);
     return packet;
 }

@@ -26,20 +26,6 @@ constexpr const char* kStyle =
 
 }  // namespace
 
-double log2_of(double x) {
-    double whole = 0;
-    while (x >= 2) x /= 2, whole += 1;
-    while (x < 1) x *= 2, whole -= 1;
-    double part = 0;
-    for (double bit = 0.5; bit > 1e-6; bit /= 2) {
-        x *= x;
-        if (x < 2) continue;
-        x /= 2;
-        part += bit;
-    }
-    return whole + part;
-}
-
 Plot::Plot(std::string title, Axis x, Axis y, double height)
     : title_(std::move(title)), x_(std::move(x)), y_(std::move(y)), height_(height) {}
 

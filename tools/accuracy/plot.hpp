@@ -7,10 +7,9 @@
 #include <utility>
 #include <vector>
 
-namespace weft::tools {
+#include "tools/report/axes.hpp"
 
-/// log2 of x > 0, to 1e-6, the same on every machine.
-[[nodiscard]] double log2_of(double x);
+namespace weft::tools {
 
 class Plot {
   public:

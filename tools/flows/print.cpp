@@ -1,7 +1,10 @@
 #include "tools/flows/print.hpp"
 
 #include <fmt/format.h>
+#include <map>
 #include <nlohmann/json.hpp>
+
+#include "simulator/packet/completions.hpp"
 
 namespace weft::tools {
 namespace {
@@ -9,7 +12,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using packet::FlowGroup;
 using packet::FlowTimes;
-using packet::Percentiles;
 using packet::SizeBin;
 using packet::Totals;
 
@@ -109,6 +111,18 @@ std::string tag_name(std::uint16_t tag) {
     return tag == 0 ? "flows" : fmt::format("tag {}", tag);
 }
 
+std::vector<Completions> completions_of(const FlowSet& set, const packet::FlowRun& run) {
+    std::map<std::uint16_t, packet::CompletionTimes> by_tag;
+    for (std::size_t f = 0; f < set.flows.size(); ++f) {
+        const FlowTimes& t = run.flows[f];
+        if (t.acknowledged != SimTime::never())
+            by_tag[set.flows[f].tag].add(set.flows[f].size, t.acknowledged - t.start, t.alone);
+    }
+    std::vector<Completions> all;
+    for (const auto& [tag, times] : by_tag) all.push_back(times.summary(tag_name(tag)));
+    return all;
+}
+
 std::string ratio_text(std::int64_t milli) {
     return fmt::format("{}.{:02}", milli / 1000, milli % 1000 / 10);
 }
@@ -121,6 +135,11 @@ std::string flows_text(const FlowReport& r) {
         name_of(o.spread), name_of(o.recovery), name_of(o.overflow), o.seed);
     for (const FlowGroup& g : r.groups) out += group_text(g, r.groups.size() == 1);
     out += counters_text(r);
+    PacketSummary rest = r.packets;
+    rest.completions.clear();  // by group, above
+    const std::string packets = packets_text(rest);
+    const std::size_t more = packets.find('\n');
+    if (more != std::string::npos) out += packets.substr(more + 1) + "\n";
     for (const std::string& note : r.set->notes) out += "  assumed: " + note + "\n";
     for (const std::string& a : r.fabric->assumptions()) out += "  assumed: " + a + "\n";
     return out;
@@ -146,6 +165,7 @@ std::string flows_json(const FlowReport& r) {
                  {"fullest_switch_bytes", r.fullest_switch.count()},
                  {"totals", totals},
                  {"groups", groups},
+                 {"packets", Json::parse(to_json(r.packets))},
                  {"assumptions", assumed}};
     return j.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

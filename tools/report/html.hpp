@@ -26,6 +26,10 @@ namespace weft::tools::html {
 /// "12.3 %".
 [[nodiscard]] std::string percent(double share);
 
+/// The whole page; `trust` is its first line, `marked` where it is a warning.
+[[nodiscard]] std::string page(const std::string& title, const std::string& subtitle,
+                               const std::string& trust, bool marked, const std::string& sections);
+
 // The sections, one file each; empty when there is nothing to show.
 [[nodiscard]] std::string headline(const Report& r);
 [[nodiscard]] std::string timeline(const Result& r);
@@ -36,5 +40,10 @@ namespace weft::tools::html {
 [[nodiscard]] std::string rank_splits(const Result& r);
 [[nodiscard]] std::string seeds(const Result& r);
 [[nodiscard]] std::string notes(const Report& r);
+[[nodiscard]] std::string packet_queues(const PacketSummary& p);
+[[nodiscard]] std::string packet_completions(const PacketSummary& p);
+[[nodiscard]] std::string packet_pauses(const PacketSummary& p);
+/// The three above.
+[[nodiscard]] std::string packets(const PacketSummary& p);
 
 }  // namespace weft::tools::html

@@ -51,19 +51,26 @@ h3{font-size:13px;margin:10px 0 4px;color:var(--soft);font-weight:600}
 
 }  // namespace
 
-std::string html_report(const Report& r) {
-    const Result& result = *r.result;
+std::string html::page(const std::string& title, const std::string& subtitle,
+                       const std::string& trust, bool marked, const std::string& sections) {
     std::string out =
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>";
-    out += html::escaped(r.title) + "</title><style>" + kStyle + "</style></head><body><main>\n";
-    out += "<header><h1>" + html::escaped(r.title) + "</h1><p>" + html::escaped(r.subtitle) +
-           "</p><p class=\"trust" + (r.marked ? " marked" : "") + "\">" + html::escaped(r.trust) +
-           "</p></header>\n";
-    out += html::headline(r) + html::seeds(result) + html::timeline(result) +
-           html::exposure(result) + html::fabric(result) + html::links(result) +
-           html::collectives(result) + html::rank_splits(result) + html::notes(r);
-    return out + "</main></body></html>\n";
+    out += escaped(title) + "</title><style>" + kStyle + "</style></head><body><main>\n";
+    out += "<header><h1>" + escaped(title) + "</h1><p>" + escaped(subtitle) + "</p>";
+    if (!trust.empty())
+        out += std::string("<p class=\"trust") + (marked ? " marked" : "") + "\">" +
+               escaped(trust) + "</p>";
+    return out + "</header>\n" + sections + "</main></body></html>\n";
+}
+
+std::string html_report(const Report& r) {
+    const Result& result = *r.result;
+    return html::page(r.title, r.subtitle, r.trust, r.marked,
+                      html::headline(r) + html::seeds(result) + html::timeline(result) +
+                          html::exposure(result) + html::fabric(result) + html::links(result) +
+                          html::packets(result.packets) + html::collectives(result) +
+                          html::rank_splits(result) + html::notes(r));
 }
 
 }  // namespace weft::tools

@@ -147,3 +147,85 @@ TEST_CASE("a file is written whole, and a bad place is the user's error", "[unit
     CHECK_THROWS_AS(write_atomically(folder / "a.txt" / "b.txt", "x"), ConfigError);
     std::filesystem::remove_all(folder.parent_path());
 }
+
+namespace {
+
+/// Two tiers over ten samples: a deep queue, a paused port and its victim.
+PacketSummary packets() {
+    PacketSummary p;
+    p.used = true;
+    p.pauses = 12;
+    p.deepest = Bytes{1 << 20};
+    p.sample = us(2);
+    p.begin = SimTime{} + us(5);
+    p.end = p.begin + us(19);
+    for (const bool up : {true, false}) {
+        QueueSeries q{.kind = "access", .tier = 1, .plane = 1, .up = up, .ports = 4};
+        q.rate = 400_Gbps;
+        q.worst = "tor[0] > <nic>";
+        q.most_queued = up ? Bytes{} : Bytes{1 << 20};
+        for (int i = 0; i < 10; ++i)
+            q.samples.push_back({up ? Bytes{} : Bytes{(1 << 20) - 1000 * i}, Bytes{10}, Bytes{99},
+                                 5, 0, 1, up ? us(1) : us(0)});
+        p.groups.push_back(q);
+    }
+    p.deepest_ports = {p.groups[1]};
+    p.pause_roots = {"tor[0] > <nic>"};
+    p.paused_ports.push_back({.name = "host[1].nic[0]:0 > tor[0]",
+                              .pauses = 12,
+                              .paused = us(9),
+                              .storms = 1,
+                              .spans = {{p.begin, p.begin + us(10), 12, us(9), 0}}});
+    p.ports_paused = 3;
+    p.victims.push_back({"host[2]", "host[9]", us(7), "agg[0] > tor[0]", "tor[0] > <nic>"});
+    p.flows_held = 2;
+    p.connections = 40;
+    Completions c;
+    c.what = "network <messages>";
+    c.count = 2;
+    c.time_ps = {us(1).ps(), us(2).ps(), us(2).ps(), us(2).ps()};
+    c.slowdown_milli = {1000, 40'000, 40'000, 40'000};
+    c.sizes = {{Bytes{4096}, 2, c.time_ps, c.slowdown_milli}};
+    c.slowdowns = {{1000, 1}, {40'000, 2}};
+    p.completions = {c};
+    return p;
+}
+
+}  // namespace
+
+TEST_CASE("where packets ran, the page shows queues, completion times and pauses", "[unit]") {
+    Result r = made_up();
+    CHECK_FALSE(holds(html_report(report_of(r)), "Queues over time"));
+    r.packets = packets();
+    const std::string page = html_report(report_of(r));
+    for (const char* part :
+         {"Queues over time", "ToR &gt; NIC, plane 1", "1 MiB at tor[0] &gt; &lt;nic&gt;",
+          "Completion times", "network &lt;messages&gt;", "host[1].nic[0]:0 &gt; tor[0]",
+          "9 us, 12 pauses, 1 storms", "Victims: 2 of 40 connections",
+          "<code>host[2] &gt; host[9]</code>", "because of tor[0] &gt; &lt;nic&gt;", "100 in all",
+          "Time 0 is the first packet, at 5 us."})
+        CHECK(holds(page, part));
+    // A port that never queues has no row of queues.
+    CHECK(page.find("NIC &gt; ToR, plane 1") > page.find("How much of the links"));
+    for (const char* part : {"<nic>", "nan", "inf"}) CHECK_FALSE(holds(page, part));
+    CHECK(page == html_report(report_of(r)));
+}
+
+TEST_CASE("packets without anything recorded draw nothing", "[unit]") {
+    Result r = made_up();
+    r.packets.used = true;
+    const std::string page = html_report(report_of(r));
+    for (const char* part : {"Queues over time", "Completion times", "<h2>Pauses"})
+        CHECK_FALSE(holds(page, part));
+}
+
+TEST_CASE("a long pause log is drawn in bounded space", "[unit]") {
+    Result r = made_up();
+    r.packets = packets();
+    PausedPort& port = r.packets.paused_ports.front();
+    port.spans.clear();
+    for (int i = 0; i < 4000; ++i)
+        port.spans.push_back(
+            {r.packets.begin + ns(4 * i), r.packets.begin + ns(4 * i + 2), 1, ns(2), 0});
+    CHECK(html_report(report_of(r)).size() < 200'000);
+}

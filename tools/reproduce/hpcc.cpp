@@ -19,7 +19,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using packet::FlowGroup;
 using packet::FlowTimes;
-using packet::Percentiles;
 using packet::SizeBin;
 
 constexpr const char* kControls[] = {"dcqcn:set=vendor", "timely", "dctcp", "hpcc"};

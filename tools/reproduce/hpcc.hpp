@@ -26,7 +26,7 @@ struct HpccRun {
     std::string traffic;  // "websearch:load=50%,..."
     std::string control;  // "dcqcn:set=vendor"
     std::vector<packet::FlowGroup> groups;
-    packet::Percentiles short_slowdown_milli;  // of background flows up to kShortFlow
+    Percentiles short_slowdown_milli;  // of background flows up to kShortFlow
     std::uint64_t pauses = 0;
     Bytes fullest_switch;
 };
