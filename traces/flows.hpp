@@ -34,6 +34,8 @@ struct FlowSpec {
     std::uint16_t tag = 0;                 // of the input, for grouping: background, incast
     /// Flows of one number are messages of one connection, in the order in which they start.
     std::uint32_t connection = kOwnConnection;
+    /// The application offers its bytes at this rate, headers on the wire counted; 0: all at once.
+    Bandwidth rate;
 };
 
 struct FlowTrigger {

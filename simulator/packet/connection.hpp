@@ -80,8 +80,10 @@ struct Connection {
     std::uint32_t asked = 0;    // all before it that asked for an answer at once were sent
     std::uint32_t acked = 0;    // all before it have arrived
     std::int64_t in_flight = 0;
-    std::int64_t next_at = 0;   // pacing
-    std::int64_t ready_at = 0;  // since when it is in the ring
+    std::int64_t next_at = 0;     // pacing
+    std::int64_t offer = 0;       // bit/s on the wire that its owner hands over; 0: all at once
+    std::int64_t offered_at = 0;  // the next new packet is there to be sent
+    std::int64_t ready_at = 0;    // since when it is in the ring
     std::int64_t give_up_at = INT64_MAX;
     std::uint64_t sent_bytes = 0;
     std::uint64_t acked_bytes = 0;

@@ -75,18 +75,10 @@ class Runner {
 
     ConnectionId connect(std::uint32_t f) {
         const FlowSpec& spec = set_.flows[f];
-        const Edge edge = router_.edge(spec.src, spec.dst);
-        const auto port = static_cast<std::uint16_t>(49152 + mix64(options_.seed, f) % 16384);
-        const std::optional<Route> route = router_.ecmp(edge, port);
-        if (!route || route->links.empty())
-            throw ConfigError({.file = {},
-                               .line = 0,
-                               .key = "flow " + std::to_string(f),
-                               .found = route ? "a flow to itself" : "no way to its destination",
-                               .expected = "two hosts that reach each other",
-                               .example = {}});
         ++run_.connections;
-        return network_.connect(path_of(fabric_, *route));
+        const ConnectionId c = network_.connect(flow_path(router_, spec, f, options_.seed));
+        network_.offer_at(c, spec.rate);
+        return c;
     }
 
     void tell(const Network::Report& r) {
@@ -124,6 +116,20 @@ class Runner {
 };
 
 }  // namespace
+
+Path flow_path(const Router& router, const FlowSpec& spec, std::uint32_t f, std::uint64_t seed) {
+    const Edge edge = router.edge(spec.src, spec.dst);
+    const auto port = static_cast<std::uint16_t>(49152 + mix64(seed, f) % 16384);
+    const std::optional<Route> route = router.ecmp(edge, port);
+    if (!route || route->links.empty())
+        throw ConfigError({.file = {},
+                           .line = 0,
+                           .key = "flow " + std::to_string(f),
+                           .found = route ? "a flow to itself" : "no way to its destination",
+                           .expected = "two hosts that reach each other",
+                           .example = {}});
+    return path_of(router.fabric(), *route);
+}
 
 FlowRun run_flows(const Fabric& fabric, const FlowSet& set, const PacketOptions& options,
                   const std::function<void(const Network&)>& look) {

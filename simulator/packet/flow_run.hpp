@@ -26,6 +26,11 @@ struct FlowRun {
     std::uint64_t connections = 0;
 };
 
+/// The way of flow `f` of a set: its source port is drawn from the seed and its number. ConfigError
+/// where there is none.
+[[nodiscard]] Path flow_path(const Router& router, const FlowSpec& spec, std::uint32_t f,
+                             std::uint64_t seed);
+
 /// Everything given outlives the call. `look` is shown the network at the end.
 [[nodiscard]] FlowRun run_flows(const Fabric& fabric, const FlowSet& set,
                                 const PacketOptions& options,

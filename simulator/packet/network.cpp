@@ -74,7 +74,7 @@ void Network::make_memories() {
         const std::span<const LinkId> out = fabric_->out(NodeId{i});
         for (std::size_t k = 0; k < out.size(); ++k) {
             Port& p = ports_[out[k].index()];
-            p.number = static_cast<std::uint16_t>(k);
+            p.number = ports_[reverse(out[k]).index()].far = static_cast<std::uint16_t>(k);
             if (is_switch_[i] != 0) p.memory = static_cast<std::uint32_t>(memories_.size());
         }
         if (is_switch_[i] == 0) continue;
@@ -174,9 +174,10 @@ Network::Stop Network::run() {
 void Network::on_wire(std::uint32_t link) {
     Port& p = ports_[link];
     const PacketId id = p.wire_head;
-    p.wire_head = pool_[id].next;
-    if (p.wire_head != kNone) wheel_.set(link, SimTime{pool_[p.wire_head].at});
     Packet& packet = pool_[id];
+    p.wire_head = packet.next;
+    if (p.wire_head != kNone) wheel_.set(link, SimTime{packet.at});
+    packet.at = now().ps();
     if (packet.kind == Kind::kPause) {
         on_pause(link, packet.seq != 0);
         pool_.give(id);
@@ -186,6 +187,7 @@ void Network::on_wire(std::uint32_t link) {
     if (is_switch_[p.to] == 0 && (packet.row != kNone || routes_[packet.route] == kNone))
         return receive(id);
     packet.ingress = link;
+    packet.in = p.far;
     enqueue(next_link(packet, NodeId{p.to}), id);
 }
 
@@ -236,18 +238,16 @@ void Network::cut(std::uint32_t link, PacketId id) {
 /// Finds room in the switch that the packet has come to; false: there is none.
 bool Network::store(const Port& out, const Packet& p) {
     SharedBuffer& memory = memories_[out.memory];
-    const std::size_t in = ports_[reverse(LinkId{p.ingress}).index()].number;
-    if (memory.arrive(in, kPayload, out.number, Bytes{p.bytes}) == Admission::kDrop) return false;
-    if (memory.pause(in, kPayload)) tell_pause(p.ingress, true);
+    if (memory.arrive(p.in, kPayload, out.number, Bytes{p.bytes}) == Admission::kDrop) return false;
+    if (memory.pause(p.in, kPayload)) tell_pause(p.ingress, true);
     return true;
 }
 
 void Network::release(const Port& out, const Packet& p) {
     if (out.memory == kNone || p.cls != kPayload) return;
     SharedBuffer& memory = memories_[out.memory];
-    const std::size_t in = ports_[reverse(LinkId{p.ingress}).index()].number;
-    memory.leave(in, kPayload, out.number, Bytes{p.bytes});
-    if (memory.resume(in, kPayload)) tell_pause(p.ingress, false);
+    memory.leave(p.in, kPayload, out.number, Bytes{p.bytes});
+    if (memory.resume(p.in, kPayload)) tell_pause(p.ingress, false);
 }
 
 /// A pause frame towards whoever sends on `in_link`, before everything that waits there.
@@ -415,13 +415,14 @@ void Network::transmit(std::uint32_t link, PacketId id) {
     if (packet.extra != kNone) stamp_hop(p, packet);
     const std::int64_t takes = wire_time(p, packet.bytes);
     p.free_at = std::max(p.free_at, now().ps()) + takes;
-    packet.at = p.free_at + p.latency;
+    const std::int64_t at = p.free_at + p.latency;
     packet.next = kNone;
     if (p.wire_head == kNone) {
         p.wire_head = id;
-        wheel_.set(link, SimTime{packet.at});
+        wheel_.set(link, SimTime{at});
     } else {
         pool_[p.wire_tail].next = id;
+        pool_[p.wire_tail].at = at;
     }
     p.wire_tail = id;
     PortCounts& n = counts_[link];

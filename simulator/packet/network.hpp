@@ -93,6 +93,10 @@ class Network {
     ConnectionId connect(const Path& path);
     /// More bytes to send. Messages of a connection arrive in order; names are the owner's.
     void send(ConnectionId c, Bytes size, std::uint64_t message);
+    /// The owner hands over what is to be sent at this rate on the wire; 0: all at once.
+    void offer_at(ConnectionId c, Bandwidth rate) {
+        connections_[c].offer = rate.bits_per_second();
+    }
     /// From now on by another path; what is not acknowledged is sent again.
     void move(ConnectionId c, const Path& path);
     /// run() returns there at the latest.
@@ -124,7 +128,8 @@ class Network {
     [[nodiscard]] std::unique_ptr<Recorder> record() const;
 
   private:
-    struct Port {
+    /// What every packet touches comes first.
+    struct alignas(64) Port {
         std::int64_t free_at = 0;  // the wire takes the next packet
         std::int64_t latency = 0;
         std::uint64_t ps_per_byte = 0;  // in units of 2^-kRateBits ps
@@ -139,13 +144,14 @@ class Network {
         bool stuck = false;            // paused for ever
         bool paused = false;           // the payload class, by PFC
         std::uint16_t number = 0;      // among the ports of its node
+        std::uint16_t far = 0;         // the number of its reverse there
         std::uint32_t memory = kNone;  // of the switch that it leaves
+        std::uint64_t sent_bytes = 0;
+        EcnProfile marking;
         std::int64_t paused_at = 0;
         std::int64_t resumed_at = INT64_MIN;  // only where it is recorded
         Bandwidth rate;
         std::uint64_t draws = 0;
-        std::uint64_t sent_bytes = 0;
-        EcnProfile marking;
     };
 
     /// Telemetry and selective acknowledgement: what few packets carry.

@@ -1,7 +1,10 @@
 #pragma once
 // Packet and its pool: what is in flight, in flat memory, linked by index.
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
+#include <new>
+#include <sys/mman.h>
 #include <vector>
 
 #include "base/units.hpp"
@@ -21,17 +24,19 @@ inline constexpr std::size_t kClasses = 2;
 struct Packet {
     std::uint32_t next = kNone;  // in the queue or on the wire
     std::uint32_t flow = kNone;
-    std::uint32_t route = 0;      // where the next link stands in the table of routes
-    std::uint32_t seq = 0;        // which packet of the flow; of an ACK: all before it have arrived
-    std::int64_t stamp = 0;       // when it left its sender; an ACK brings it back
-    std::int64_t at = 0;          // on the wire: when its last bit is at the far end
-    std::uint32_t bytes = 0;      // on the wire
-    std::uint32_t marked = 0;     // of an ACK: bytes that arrived marked since the last one
-    std::uint32_t echo = 0;       // of an ACK: the packet that caused it
-    std::uint32_t extra = kNone;  // what few packets carry
+    std::uint32_t route = 0;  // where the next link stands in the table of routes
+    std::uint32_t seq = 0;    // which packet of the flow; of an ACK: all before it have arrived
+    std::int64_t stamp = 0;   // when it left its sender; an ACK brings it back
+    std::int64_t at = 0;  // on the wire: when the last bit of the one behind it is at the far end;
+                          // in a switch: since when it is there
+    std::uint32_t bytes = 0;        // on the wire
+    std::uint32_t marked = 0;       // of an ACK: bytes that arrived marked since the last one
+    std::uint32_t echo = 0;         // of an ACK: the packet that caused it
+    std::uint32_t extra = kNone;    // what few packets carry
     std::uint32_t ingress = kNone;  // the link it came in by
     std::uint32_t row = kNone;      // of the forwarding table: the switches choose
     std::uint16_t entropy = 0;
+    std::uint16_t in = 0;  // the port of its switch that it came in by, among all of them
     Kind kind = Kind::kData;
     std::uint8_t cls = kPayload;
     std::uint8_t hops = 0;
@@ -42,13 +47,14 @@ struct Packet {
 };
 static_assert(sizeof(Packet) == 64, "one cache line");
 
-/// In blocks that stay where they are: a reference lasts as long as its packet.
+/// In blocks that stay where they are: a reference lasts as long as its packet. A block is one page
+/// of 2 MiB where the system has them: large networks touch more packets than small pages reach.
 class Pool {
   public:
     PacketId take() {
         if (free_ == kNone) {
-            if (size_ >> kBlockBits == blocks_.size())
-                blocks_.push_back(std::make_unique<Packet[]>(kBlock));
+            if (size_ >> kBlockBits == blocks_.size()) blocks_.push_back(new_block());
+            new (&(*this)[size_]) Packet;
             return size_++;
         }
         const PacketId id = free_;
@@ -68,9 +74,21 @@ class Pool {
     [[nodiscard]] std::size_t bytes() const { return blocks_.size() * kBlock * sizeof(Packet); }
 
   private:
-    static constexpr std::uint32_t kBlockBits = 12;
+    static constexpr std::uint32_t kBlockBits = 15;
     static constexpr std::uint32_t kBlock = 1U << kBlockBits;
-    std::vector<std::unique_ptr<Packet[]>> blocks_;
+    struct Free {
+        void operator()(Packet* block) const { std::free(block); }
+    };
+    using Block = std::unique_ptr<Packet[], Free>;
+    static Block new_block() {
+        constexpr std::size_t kBytes = kBlock * sizeof(Packet);
+        Block block(static_cast<Packet*>(std::aligned_alloc(kBytes, kBytes)));
+        if (block == nullptr) throw std::bad_alloc();
+        static_cast<void>(madvise(block.get(), kBytes, MADV_HUGEPAGE));
+        return block;
+    }
+
+    std::vector<Block> blocks_;
     std::uint32_t size_ = 0;
     PacketId free_ = kNone;
 };

@@ -148,6 +148,7 @@ void Network::send(ConnectionId id, Bytes size, std::uint64_t name) {
     if (c.current == kNone) c.current = m;
     if (c.receiving == kNone) c.receiving = m;
     c.newest = m;
+    if (c.next + packets == c.posted) c.offered_at = std::max(c.offered_at, now().ps());
     if (c.sending == Sending::kNothing) look_for_work(id);
 }
 
@@ -255,6 +256,10 @@ PacketId Network::make_packet(ConnectionId id) {
     if (rate < ports_[c.port].rate.bits_per_second())
         c.next_at = std::max(c.next_at, now().ps()) +
                     static_cast<std::int64_t>(p.bytes) * 8'000'000'000'000 / rate;
+    if (c.offer != 0 && !p.again) {
+        c.offered_at += static_cast<std::int64_t>(p.bytes) * 8'000'000'000'000 / c.offer;
+        c.next_at = std::max(c.next_at, c.offered_at);
+    }
     if (c.give_up_at == INT64_MAX) c.give_up_at = now().ps() + timeout(c);
     return packet;
 }

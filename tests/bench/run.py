@@ -3,7 +3,8 @@
 
 Both trees are built here, with the preset bench, and run in turn, so that a noisy machine disturbs
 both alike. A row is the median of all runs. A ratio above LIMIT fails, and so does a row that BASE
-has and this tree has lost; a row that is new is shown without a ratio.
+has and this tree has lost; a row that is new is shown without a ratio. Without BASE the rows of
+speed.py follow, which have floors; `tools/dev bench speed` runs them alone.
 """
 import json
 import os
@@ -11,6 +12,8 @@ import pathlib
 import statistics
 import subprocess
 import sys
+
+import speed
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROUNDS, LIMIT = 5, 1.10
@@ -66,8 +69,11 @@ def main(base):
         bad += bool(fault)
         print(f"{name:44} {human(now) if now else 'lost':>10} {human(was) if was else '':>10} "
               f"{f'{ratio:.2f}' if ratio else '':>6}{'  FAIL' if fault else ''}")
+    if not base:
+        bad += speed.main()
     return 1 if bad else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else None))
+    wanted = sys.argv[1] if len(sys.argv) > 1 else None
+    sys.exit(speed.main() if wanted == "speed" else main(wanted))

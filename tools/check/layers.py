@@ -38,6 +38,7 @@ THIRD_PARTY = [
     (r"CLI/", r"tools/"),
     (r"catch2/", r"(tests/|.*_test\.cpp$)"),
     (r"benchmark/", r"tests/bench/"),
+    (r"ns3/", r"simulator/ns3/"),
     (r"(fmt/|sys/|arpa/|netinet/|\w+\.h$)", r""),  # fmt and the system: anywhere
 ]
 
