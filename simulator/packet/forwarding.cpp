@@ -37,6 +37,7 @@ Forwarding::Forwarding(const Fabric& fabric, const Router& router)
     }
     switches_ = nodes_.size();
     row_of_.assign(switches_, kNoRow);
+    sets_.resize(switches_);
 }
 
 std::uint32_t Forwarding::row(LinkId last) {
@@ -52,17 +53,30 @@ std::uint32_t Forwarding::row(LinkId last) {
 }
 
 void Forwarding::fill(std::uint32_t row) {
-    for (std::size_t s = 0; s < switches_; ++s) {
-        Cell& cell = cells_[row * switches_ + s];
-        cell.first = static_cast<std::uint32_t>(links_.size());
-        for (const LinkId l : router_->next_hops(nodes_[s], last_of_row_[row]))
-            links_.push_back(l.value());
-        cell.count = static_cast<std::uint32_t>(links_.size()) - cell.first;
-    }
+    for (std::size_t s = 0; s < switches_; ++s)
+        cells_[row * switches_ + s] = cell_of(s, router_->next_hops(nodes_[s], last_of_row_[row]));
+}
+
+/// Where the links of a set stand. Most rows of a switch share one set: it is kept once, so that
+/// the table stays in the cache.
+Forwarding::Cell Forwarding::cell_of(std::size_t at, const std::vector<LinkId>& set) {
+    const auto same = [&](const Cell& c) {
+        return std::equal(set.begin(), set.end(), links_.begin() + c.first,
+                          links_.begin() + c.first + c.count,
+                          [](LinkId l, std::uint32_t known) { return l.value() == known; });
+    };
+    std::vector<Cell>& known = sets_[at];
+    const auto found = std::find_if(known.begin(), known.end(), same);
+    if (found != known.end()) return *found;
+    known.push_back(
+        {static_cast<std::uint32_t>(links_.size()), static_cast<std::uint32_t>(set.size())});
+    for (const LinkId l : set) links_.push_back(l.value());
+    return known.back();
 }
 
 void Forwarding::remake() {
     links_.clear();
+    for (std::vector<Cell>& known : sets_) known.clear();
     for (std::uint32_t row = 0; row < last_of_row_.size(); ++row) fill(row);
 }
 

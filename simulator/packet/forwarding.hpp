@@ -2,7 +2,7 @@
 // Forwarding: what switches look up: for packets that the switches spread, the equal-cost links on
 // from each switch towards each last switch, as flat tables made on first use from the Router's own
 // sets. Packets on a pinned path carry its links instead (Paths below).
-// Cost: 8 bytes per switch and last switch in use, 4 per link of a set.
+// Cost: 8 bytes per switch and last switch in use, 4 per link of each different set of a switch.
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -45,6 +45,7 @@ class Forwarding {
         std::uint32_t count = 0;
     };
     void fill(std::uint32_t row);
+    [[nodiscard]] Cell cell_of(std::size_t at, const std::vector<LinkId>& set);
 
     const Fabric* fabric_;
     const Router* router_;
@@ -55,6 +56,7 @@ class Forwarding {
     std::vector<NodeId> last_of_row_;
     std::vector<Cell> cells_;  // row x switch
     std::vector<std::uint32_t> links_;
+    std::vector<std::vector<Cell>> sets_;  // by switch: the different ones among its cells
 };
 
 }  // namespace weft::packet

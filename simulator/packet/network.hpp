@@ -38,14 +38,14 @@ using ConnectionId = std::uint32_t;
 struct PortCounts {
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
-    std::int64_t payload = 0;  // of data packets
+    std::int64_t payload = 0;       // of data packets
+    std::uint32_t most_queued = 0;  // bytes, of the payload class
+    std::uint32_t storms = 0;       // detected by its watchdog
     std::uint64_t marked = 0;
     std::uint64_t dropped = 0;
     std::uint64_t trimmed = 0;
     std::uint64_t pauses = 0;  // pause frames it was told
     SimDuration paused;
-    std::uint32_t most_queued = 0;  // bytes, of the payload class
-    std::uint32_t storms = 0;       // detected by its watchdog
 };
 
 struct Totals {
