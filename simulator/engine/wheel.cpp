@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace weft {
 
@@ -32,9 +33,7 @@ void Wheel::link(std::uint32_t& head, std::uint32_t source) {
 
 void Wheel::put(std::uint32_t source, std::int64_t at) {
     if (at >> kRoundBits == round_) {
-        const auto slot = static_cast<std::size_t>((at >> kSlotBits) & ((1 << kNearBits) - 1));
-        link(near_.head[slot], source);
-        near_.mark(slot);
+        put_near(source, at);
     } else if (at >> kEpochBits == epoch_) {
         const auto slot = static_cast<std::size_t>((at >> kRoundBits) & ((1 << kFarBits) - 1));
         link(far_.head[slot], source);
@@ -42,6 +41,46 @@ void Wheel::put(std::uint32_t source, std::int64_t at) {
     } else {
         link(later_, source);
     }
+}
+
+void Wheel::put_near(std::uint32_t source, std::int64_t at) {
+    const auto slot = static_cast<std::size_t>((at >> kSlotBits) & ((1 << kNearBits) - 1));
+    std::uint32_t& head = near_.head[slot];
+    if (head == kEnd) near_.mark(slot);
+    if (head == kEnd || chunks_[head].size == Chunk::kMost) head = take_chunk(head);
+    Chunk& c = chunks_[head];
+    c.due[c.size++] = {at, source};
+}
+
+std::uint32_t Wheel::take_chunk(std::uint32_t next) {
+    std::uint32_t chunk = free_chunk_;
+    if (chunk == kEnd) {
+        chunk = static_cast<std::uint32_t>(chunks_.size());
+        chunks_.emplace_back();
+    } else {
+        free_chunk_ = chunks_[chunk].next;
+    }
+    chunks_[chunk].size = 0;
+    chunks_[chunk].next = next;
+    return chunk;
+}
+
+/// Moves a chunk and those that follow it into the batch.
+void Wheel::gather(std::uint32_t chunk) {
+    while (chunk != kEnd) {
+        Chunk& c = chunks_[chunk];
+        batch_.insert(batch_.end(), c.due.begin(), c.due.begin() + c.size);
+        const std::uint32_t next = std::exchange(c.next, free_chunk_);
+        free_chunk_ = std::exchange(chunk, next);
+    }
+}
+
+/// Brings a slot that is soon due into the cache.
+void Wheel::fetch(std::size_t slot) const {
+    if (slot >= near_.head.size() || near_.head[slot] == kEnd) return;
+    const Chunk* chunk = &chunks_[near_.head[slot]];
+    __builtin_prefetch(chunk);
+    __builtin_prefetch(&chunk->size);
 }
 
 void Wheel::put_in_batch(std::uint32_t source, std::int64_t at) {
@@ -58,8 +97,6 @@ void Wheel::put_in_batch(std::uint32_t source, std::int64_t at) {
 }
 
 std::uint32_t* Wheel::head_of(std::int64_t at) {
-    if (at >> kRoundBits == round_)
-        return &near_.head[static_cast<std::size_t>((at >> kSlotBits) & ((1 << kNearBits) - 1))];
     if (at >> kEpochBits == epoch_)
         return &far_.head[static_cast<std::size_t>((at >> kRoundBits) & ((1 << kFarBits) - 1))];
     return &later_;
@@ -68,7 +105,8 @@ std::uint32_t* Wheel::head_of(std::int64_t at) {
 void Wheel::cancel(std::uint32_t source) {
     Event& e = event_[source];
     if (e.at == kNone) return;
-    if ((e.at >> kSlotBits) != slot_now_) {  // one of the batch is passed over there
+    // One of the batch or of a near slot is passed over there.
+    if ((e.at >> kRoundBits) != round_) {
         if (e.before != kEnd) {
             event_[e.before].next = e.next;
         } else {
@@ -116,11 +154,8 @@ void Wheel::next_slot() {
         if (slot >= 0) {
             const auto index = static_cast<std::size_t>(slot);
             near_.clear(index);
-            for (std::uint32_t s = near_.head[index]; s != kEnd; s = event_[s].next)
-                batch_.push_back({event_[s].at, s});
-            near_.head[index] = kEnd;
-            from = slot + 1;
-            if (batch_.empty()) continue;  // all were cancelled
+            gather(std::exchange(near_.head[index], kEnd));
+            fetch(index + 2);
             slot_now_ = (round_ << kNearBits) | slot;
             break;
         }
@@ -144,7 +179,8 @@ void Wheel::next_slot() {
 
 std::size_t Wheel::bytes() const {
     return event_.capacity() * sizeof(Event) + near_.head.size() * 4 + near_.some.size() * 8 +
-           far_.head.size() * 4 + far_.some.size() * 8 + batch_.capacity() * sizeof(Due);
+           chunks_.capacity() * sizeof(Chunk) + far_.head.size() * 4 + far_.some.size() * 8 +
+           batch_.capacity() * sizeof(Due);
 }
 
 }  // namespace weft

@@ -5,7 +5,9 @@
 //
 // Order: by time, then by number of the source: equal on every machine. Two rings of slots (128 ps
 // wide over 8.4 us, 8.4 us wide over 137 ms) and a list for what is later; a slot is sorted when
-// its turn comes. Cost: O(1) per event as long as a slot holds a few. Leaves out: what events mean.
+// its turn comes. Slots of the near ring hold times and sources in chunks, one after the other in
+// memory; one that was cancelled stays there and is passed over. Cost: O(1) per event as long as a
+// slot holds a few. Leaves out: what events mean.
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -87,6 +89,13 @@ class Wheel {
         std::int64_t at;
         std::uint32_t source;
     };
+    /// Events of a near slot; a full one is followed by another.
+    struct alignas(64) Chunk {
+        static constexpr std::uint32_t kMost = 7;
+        std::array<Due, kMost> due;
+        std::uint32_t size;
+        std::uint32_t next;
+    };
     /// Slots with a bit for every one that is not empty.
     template <int kBits>
     struct Ring {
@@ -99,6 +108,10 @@ class Wheel {
     };
 
     void put(std::uint32_t source, std::int64_t at);
+    void put_near(std::uint32_t source, std::int64_t at);
+    [[nodiscard]] std::uint32_t take_chunk(std::uint32_t next);
+    void gather(std::uint32_t chunk);
+    void fetch(std::size_t slot) const;
     void put_in_batch(std::uint32_t source, std::int64_t at);
     void link(std::uint32_t& head, std::uint32_t source);
     [[nodiscard]] std::uint32_t* head_of(std::int64_t at);
@@ -107,8 +120,10 @@ class Wheel {
     void enter_epoch(std::int64_t epoch);
 
     std::vector<Event> event_;
-    Ring<kNearBits> near_;
-    Ring<kFarBits> far_;
+    Ring<kNearBits> near_;  // of chunks
+    std::vector<Chunk> chunks_;
+    std::uint32_t free_chunk_ = kEnd;
+    Ring<kFarBits> far_;          // of events
     std::uint32_t later_ = kEnd;  // beyond the far ring's turn
     std::vector<Due> batch_;      // the slot in turn, in order
     std::size_t taken_ = 0;
