@@ -94,7 +94,7 @@ def counted(row, size):
 
 def instructions(names):
     if not shutil.which("valgrind"):
-        print("no valgrind here: instructions per hop are not counted")
+        print("no valgrind here (a package of its own): instructions per hop are not counted")
         return
     for name, sizes in INSTRUCTIONS.items():
         if name in names:

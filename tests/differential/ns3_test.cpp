@@ -166,6 +166,7 @@ TEST_CASE("random scenarios of fixed rates agree with ns-3's devices", "[integra
     std::printf("%zu flows, %zu of them queued; the worst differs by %.2f %% of what is allowed\n",
                 sum.flows, sum.queued, 100 * sum.worst);
     CHECK(sum.queued >= sum.flows / 10);
+    CHECK(sum.worst < 0.5);  // the headers of one side wrong by 34 B would be 0.8
 }
 
 // The event core alone: congestion control is the same code on both sides. Most times are equal to
