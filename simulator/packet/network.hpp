@@ -147,9 +147,9 @@ class Network {
         std::uint16_t far = 0;         // the number of its reverse there
         std::uint32_t memory = kNone;  // of the switch that it leaves
         std::uint64_t sent_bytes = 0;
+        std::int64_t resumed_at = INT64_MIN;  // only where it is recorded
         EcnProfile marking;
         std::int64_t paused_at = 0;
-        std::int64_t resumed_at = INT64_MIN;  // only where it is recorded
         Bandwidth rate;
         std::uint64_t draws = 0;
     };

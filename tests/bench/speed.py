@@ -9,6 +9,7 @@ by callgrind (where valgrind is), from the difference of two sizes, so that sett
 count.
 """
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -106,6 +107,8 @@ def main():
     subprocess.run([ROOT / "tools/dev", "build", "bench", "speed"], check=True,
                    stdout=subprocess.DEVNULL)
     best = rows()
+    load, cores = os.getloadavg()[1], os.cpu_count()
+    print(f"load {load:.1f} on {cores} processors (above that others disturb)")
     bad = table(best) + ratios(best)
     instructions(best)
     return 1 if bad else 0
