@@ -13,6 +13,7 @@
 #include "simulator/overlap/overlap.hpp"
 #include "simulator/packet/options.hpp"
 #include "topology/fabric.hpp"
+#include "topology/failure.hpp"
 #include "topology/placement.hpp"
 #include "topology/routing/hash.hpp"
 #include "traces/results.hpp"
@@ -68,15 +69,6 @@ struct Library {
 [[nodiscard]] inline bool uses_pxn(const Library& l) {
     return l.pxn || nccl_version(l);
 }
-
-/// A change of a link's state at a time: rate 0 is down.
-struct Failure {
-    SimTime at;
-    LinkId link;
-    bool both_directions = true;
-    Bandwidth rate;           // the new rate; 0 = down
-    SimDuration convergence;  // until routing has moved the traffic elsewhere
-};
 
 struct Scenario {
     const Fabric* fabric = nullptr;      // outlives the simulation

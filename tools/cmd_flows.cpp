@@ -8,6 +8,7 @@
 #include "simulator/packet/flow_summary.hpp"
 #include "simulator/packet/summary.hpp"
 #include "tools/commands.hpp"
+#include "tools/failure_flags.hpp"
 #include "tools/flags.hpp"
 #include "tools/flows/print.hpp"
 #include "tools/packet_flags.hpp"
@@ -33,6 +34,7 @@ constexpr const char* kHelp =
   weft flows traces/samples/triggers.cm --fabric traces/samples/fat_16.topo --spread entropy
   weft flows traces/samples/flow_list.txt --fabric traces/samples/two_tors.txt --out weft-flows
   weft flows --generate websearch:load=50%,time=200us --fabric leaf-spine
+  weft flows --generate websearch:load=50%,time=200us --fabric leaf-spine --fail 'agg[0]@50us'
   weft flows --generate websearch:load=30%,time=200us,incast=8,incast_load=2% --fabric leaf-spine
 
 INPUT: a connection matrix of htsim (.cm, .tm) or a flow list of HPCC. Slowdown: completion over
@@ -46,6 +48,7 @@ struct Options {
     std::string fabric;
     std::string start_unit = "ps";
     PacketFlags packets;
+    FailureFlags failures;
     std::uint64_t seed = 1;
     std::string out;
     bool json = false;
@@ -142,12 +145,15 @@ int run_flows_command(const Options& o) {
     const Loaded l = load(o);
     const auto loaded = steady_clock::now();
     Bytes fullest;
-    const packet::FlowRun run =
-        packet::run_flows(l.fabric, l.set, r.options, [&](const packet::Network& n) {
+    r.failures = failures_of(o.failures, l.fabric);
+    const packet::FlowRun run = packet::run_flows(
+        l.fabric, l.set, r.options,
+        [&](const packet::Network& n) {
             for (const SharedBuffer& memory : n.memories())
                 fullest = std::max(fullest, memory.peak());
             r.packets = packet::summarize(l.fabric, n);
-        });
+        },
+        r.failures);
     const duration<double> simulated = steady_clock::now() - loaded;
     const duration<double> reading = loaded - begin;
     r.fabric = &l.fabric;
@@ -194,6 +200,7 @@ void add_flows(CLI::App& app, std::function<int()>& run) {
                     "of a connection matrix: ps, as generators write, or us, as htsim_uec reads")
         ->capture_default_str();
     add_packet_flags(*sub, o->packets);
+    add_failure_flags(*sub, o->failures);
     sub->add_option("--seed", o->seed, "of generated traffic, source ports and marks")
         ->capture_default_str();
     sub->add_option("-o,--out", o->out, "folder for report.html, result.json, flows.csv, run.json");

@@ -9,6 +9,7 @@
 #include "simulator/trust/trust.hpp"
 #include "tools/commands.hpp"
 #include "tools/endpoint_flag.hpp"
+#include "tools/failure_flags.hpp"
 #include "tools/flags.hpp"
 #include "tools/packet_flags.hpp"
 #include "tools/progress.hpp"
@@ -55,6 +56,7 @@ struct Options {
     std::uint32_t qps = 0;
     std::string network = "flow";
     PacketFlags packets;
+    FailureFlags failures;
     std::string endpoint = "calibrated";
     std::string machine = nccl_tuning_profile().name;
     bool no_symmetry = false;
@@ -78,6 +80,7 @@ Scenario scenario_of(const Options& o, const Fabric& fabric, const Workload& wor
                                     {"packet", NetworkModel::kPacket},
                                     {"analytic", NetworkModel::kAnalytic}});
     s.packet = packet_options(o.packets, o.seed);
+    s.failures = failures_of(o.failures, fabric);
     s.endpoint = pick_endpoint(o.endpoint);
     s.machine = parse_flag("--machine", o.machine, find_profile);
     s.seed = o.seed;
@@ -112,6 +115,7 @@ Result answer(const Options& o, const Scenario& s) {
 /// The same question about the job as it was measured.
 Options as_measured(const Options& o) {
     Options m = o;
+    m.failures = {};  // measured on healthy links
     if (!o.trust.measured_on.empty()) m.fabric = o.trust.measured_on;
     if (!o.trust.measured_library.empty()) m.library = o.trust.measured_library;
     m.gpus = o.trust.measured_gpus;
@@ -142,7 +146,8 @@ Trust reproduce(const Options& o, const Workload& asked, std::optional<Result>& 
     Trust t = compare(workload, result, limit);
     t.on = fmt::format("{}, {} ranks, library {}", m.fabric, workload.world, m.library);
     t.predicted_anyway = t.verdict == Trust::Verdict::kNotReproduced && o.trust.predict_anyway;
-    if (m.fabric == o.fabric && m.library == o.library && workload.world == asked.world)
+    const bool healthy = o.failures.fail.empty() && o.failures.file.empty();
+    if (healthy && m.fabric == o.fabric && m.library == o.library && workload.world == asked.world)
         r = std::move(result);
     return t;
 }
@@ -205,6 +210,7 @@ void add_replay(CLI::App& app, std::function<int()>& run) {
         ->check(in_range(0, 1024));
     sub->add_option("--network", o->network, "flow, packet or analytic")->capture_default_str();
     add_packet_flags(*sub, o->packets);
+    add_failure_flags(*sub, o->failures);
     sub->add_option("--endpoint", o->endpoint, kEndpoints)->capture_default_str();
     sub->add_option("--machine", o->machine,
                     "figures of the endpoint: nccl-tuning (published, nothing fitted), a100, h100 "

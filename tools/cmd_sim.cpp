@@ -11,6 +11,7 @@
 #include "simulator/scenario.hpp"
 #include "tools/commands.hpp"
 #include "tools/endpoint_flag.hpp"
+#include "tools/failure_flags.hpp"
 #include "tools/flags.hpp"
 #include "tools/packet_flags.hpp"
 #include "tools/progress.hpp"
@@ -33,7 +34,9 @@ constexpr const char* kHelp =
   weft sim allreduce --size 1MiB --gpus 64 --endpoint detailed   what each mechanism costs
   weft sim allreduce --size 1GiB --gpus 64 --fabric hosts:hosts=8 --machine h100
   weft sim allreduce --size 4GB --gpus 64 --segments 2 --library nccl-static --qps 4
-  weft sim allreduce --size 1GiB --gpus 64 --fail 'host[0].nic[0]:0 > tor[0]@2ms'
+  weft sim allreduce --size 1GiB --gpus 64 --fail 'down host[0].nic[0]:0 > tor[0] @2ms for 5ms'
+  weft sim allreduce --size 1GiB --gpus 64 --fail 'plane 1 @2ms' --convergence 1ms
+  weft sim allreduce --size 1GiB --gpus 64 --fail 'loss tor[0] share 0.01%' --network packet
   weft sim allreduce --size 8MiB --gpus 8 --fabric hosts --library nccl-2.30 --explain
   weft sim alltoall --size 64MiB --gpus 64 --no-symmetry      the same answer, slowly
   weft sim alltoall --size 1MiB --gpus 32 --network packet --out weft-sim    queues, pauses, times
@@ -55,8 +58,7 @@ struct Options {
     std::string endpoint = "calibrated";
     std::string machine = nccl_tuning_profile().name;
     std::size_t segments = 0;
-    std::vector<std::string> fail;
-    std::string convergence = "0";
+    FailureFlags failures;
     bool no_symmetry = false;
     std::uint64_t seed = 1;
     VariationOptions variation;
@@ -66,29 +68,6 @@ struct Options {
     bool no_nvls = false;
     bool explain = false;
 };
-
-/// "LINK@2ms": the link goes down both ways at that time.
-Failure parse_failure(const Fabric& fabric, const std::string& text, SimDuration convergence) {
-    const std::size_t at = text.rfind('@');
-    const std::string name = text.substr(0, at);
-    const LinkId link = fabric.find_link(name);
-    if (at == std::string::npos || !link.valid())
-        throw ConfigError({.file = {},
-                           .line = 0,
-                           .key = "--fail",
-                           .found = printable(text),
-                           .expected = "the name of a link of the fabric, @ and a time",
-                           .example = fmt::format("'{}@2ms'", fabric.name_of(LinkId{0}))});
-    Failure f;
-    try {
-        f.at = SimTime{} + parse_duration(text.substr(at + 1));
-    } catch (const ConfigError& e) {
-        throw e.at({}, 0, "--fail");
-    }
-    f.link = link;
-    f.convergence = convergence;
-    return f;
-}
 
 /// A rate, and what the endpoint model uses of it.
 std::string rate_text(const Scenario& s, LinkKind kind, Bandwidth nominal) {
@@ -241,8 +220,7 @@ int run_sim(const Options& o) {
     s.packet = packet_options(o.packets, o.seed);
     s.endpoint = pick_endpoint(o.endpoint);
     s.machine = parse_flag("--machine", o.machine, find_profile);
-    const SimDuration convergence = parse_flag("--convergence", o.convergence, parse_duration);
-    for (const std::string& f : o.fail) s.failures.push_back(parse_failure(fabric, f, convergence));
+    s.failures = failures_of(o.failures, fabric);
     s.seed = o.seed;
     s.symmetry = !o.no_symmetry;
     const bool band = wants_band(o, gpus);
@@ -289,9 +267,7 @@ void add_sim(CLI::App& app, std::function<int()>& run) {
         ->capture_default_str();
     sub->add_option("--segments", o->segments, "split the ranks evenly over so many segments")
         ->check(in_range(1, 1 << 16));
-    sub->add_option("--fail", o->fail, "LINK@TIME: both directions of a link go down");
-    sub->add_option("--convergence", o->convergence, "until routing has left a failed link")
-        ->capture_default_str();
+    add_failure_flags(*sub, o->failures);
     sub->add_flag("--no-symmetry", o->no_symmetry, "simulate every rank by itself");
     sub->add_option("--seed", o->seed, "of hashes and source ports")->capture_default_str();
     sub->add_option(

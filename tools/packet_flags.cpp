@@ -1,5 +1,7 @@
 #include "tools/packet_flags.hpp"
 
+#include "base/parameters.hpp"
+#include "base/text.hpp"
 #include "flow_control/cc/congestion_control.hpp"
 #include "tools/flags.hpp"
 
@@ -44,8 +46,84 @@ void add_packet_flags(CLI::App& sub, PacketFlags& flags) {
     add("--payload", flags.payload, "of a full packet; 64 B of header besides");
     add("--ack-every", flags.ack_every, "payload between ACKs; 0: one a packet");
     add("--buffer", flags.buffer, "of a switch (default: 25.8 us of all its ports' rates)");
+    add("--watchdog", flags.watchdog,
+        "against pauses that do not end: off, or what is done with a stuck queue: drop or forward"
+        "[:detection=200ms,restoration=200ms]");
+    add("--fec", flags.fec,
+        "off (the fabric's latencies hold it), or kp4[:ber=0,retry=off]: its latency, and what it "
+        "cannot correct at that bit error rate is lost, or sent again by the link");
     add("--queue", flags.queue, "most of one egress queue (default: what the buffer allows)");
 }
+
+namespace {
+
+/// "name:key=value,..." with the parameters that the name has.
+Parameters settings(const char* flag, const std::string& text, const RegistryInfo& info) {
+    const std::size_t colon = text.find(':');
+    std::vector<std::string> given;
+    if (colon != std::string::npos)
+        for (std::size_t at = colon; at != std::string::npos;) {
+            const std::size_t next = text.find(',', at + 1);
+            given.push_back(text.substr(at + 1, next == std::string::npos ? next : next - at - 1));
+            at = next;
+        }
+    try {
+        return {info, parse_settings(given), flag};
+    } catch (const ConfigError& e) {
+        throw e.at({}, 0, flag);
+    }
+}
+
+/// The name alone; `off` has no parameters.
+std::string name_in(const std::string& text) {
+    const std::string name = text.substr(0, text.find(':'));
+    return name == "off" ? text : name;
+}
+
+WatchdogProfile watchdog(const std::string& text) {
+    using Action = WatchdogProfile::Action;
+    WatchdogProfile w;
+    w.on = pick<bool>("--watchdog", name_in(text),
+                      {{"off", false}, {"drop", true}, {"forward", true}});
+    w.action = name_in(text) == "forward" ? Action::kForward : Action::kDrop;
+    if (!w.on) return w;
+    const Parameters p = settings("--watchdog", text,
+                                  {"watchdog",
+                                   "",
+                                   "",
+                                   {{"detection", "s", "200ms", "paused for so long is stuck"},
+                                    {"restoration", "s", "200ms", "without a pause for so long"}}});
+    w.detection = p.duration("detection");
+    w.restoration = p.duration("restoration");
+    if (w.detection == SimDuration{}) p.reject("detection", "more than 0", "detection=200ms");
+    if (w.restoration == SimDuration{}) p.reject("restoration", "more than 0", "restoration=200ms");
+    return w;
+}
+
+packet::FecOptions fec(const std::string& text) {
+    packet::FecOptions f;
+    f.on = pick<bool>("--fec", name_in(text), {{"off", false}, {"kp4", true}});
+    if (!f.on) return f;
+    const Parameters p = settings("--fec", text,
+                                  {"fec",
+                                   "",
+                                   "",
+                                   {{"ber", "", "0", "bit error rate before correction"},
+                                    {"retry", "", "off", "on: the link sends again"}}});
+    constexpr int kDigits = 15;
+    constexpr double kUnit = 1e15;
+    for (const auto& [key, value] : p.resolved())
+        if (key == "ber") {
+            const std::int64_t rate = text::scaled_number(value, kDigits);
+            if (rate < 0 || static_cast<double>(rate) > kUnit / 10)
+                p.reject("ber", "a bit error rate from 0 to 0.1", "ber=2e-5");
+            f.bit_error_rate = static_cast<double>(rate) / kUnit;
+        }
+    f.retry = p.choice("retry", {"off", "on"}) == 1;
+    return f;
+}
+
+}  // namespace
 
 packet::PacketOptions packet_options(const PacketFlags& flags, std::uint64_t seed) {
     packet::PacketOptions o;
@@ -80,6 +158,8 @@ packet::PacketOptions packet_options(const PacketFlags& flags, std::uint64_t see
     o.ack_every = parse_flag("--ack-every", flags.ack_every, parse_bytes);
     if (!flags.buffer.empty()) o.buffer = parse_flag("--buffer", flags.buffer, parse_bytes);
     if (!flags.queue.empty()) o.queue = parse_flag("--queue", flags.queue, parse_bytes);
+    o.watchdog = watchdog(flags.watchdog);
+    o.fec = fec(flags.fec);
     o.seed = seed;
     o.record = true;
     return o;

@@ -21,6 +21,8 @@ struct PacketFlags {
     std::string reorder_buffer;
     std::string qp_rate;
     std::string nic_rate;
+    std::string watchdog = "off";
+    std::string fec = "off";
 };
 
 void add_packet_flags(CLI::App& sub, PacketFlags& flags);

@@ -186,6 +186,7 @@ class Health {
     void set_rate(LinkId l, Bandwidth rate) { rate_[l.index()] = rate; }
     [[nodiscard]] bool up(LinkId l) const { return rate_[l.index()] > Bandwidth{0}; }
     [[nodiscard]] Bandwidth rate(LinkId l) const { return rate_[l.index()]; }
+    bool operator==(const Health&) const = default;
 
   private:
     std::vector<Bandwidth> rate_;

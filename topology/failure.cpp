@@ -178,10 +178,10 @@ void check_failures(const Fabric& fabric, const std::vector<Failure>& failures) 
 }
 
 Health health_at(const Fabric& fabric, const std::vector<Failure>& failures, SimTime now,
-                 Seen seen) {
+                 SeenBy seen) {
     std::vector<std::pair<SimTime, const Failure*>> begun;
     const auto after = [&](const Failure& f) {
-        return seen == Seen::kByRouting ? f.convergence : SimDuration{};
+        return seen == SeenBy::kRouting ? f.convergence : SimDuration{};
     };
     for (const Failure& f : failures)
         if (changes_rates(f.kind) && in_force(f, now, after(f)))
@@ -199,7 +199,7 @@ Health health_at(const Fabric& fabric, const std::vector<Failure>& failures, Sim
             else if (h.up(l))
                 h.set_rate(l, std::min(f->rate, whole));
         }
-    if (seen == Seen::kByRouting && !begun.empty())
+    if (seen == SeenBy::kRouting && !begun.empty())
         for (std::size_t l = 0; l < fabric.links().size(); ++l)
             if (!h.up(LinkId{l})) h.set_down(reverse(LinkId{l}));
     return h;

@@ -86,10 +86,10 @@ inline constexpr std::size_t kMostChanges = 1000;
 void check_failures(const Fabric& fabric, const std::vector<Failure>& failures);
 
 /// What links do, or what routing has learnt of it.
-enum class Seen : std::uint8_t { kByPackets, kByRouting };
+enum class SeenBy : std::uint8_t { kPackets, kRouting };
 /// Rates at a time.
 [[nodiscard]] Health health_at(const Fabric& fabric, const std::vector<Failure>& failures,
-                               SimTime now, Seen seen);
+                               SimTime now, SeenBy seen);
 /// When something begins, ends or is learnt: ascending, from zero on; zero is always there.
 [[nodiscard]] std::vector<SimTime> change_times(const std::vector<Failure>& failures);
 

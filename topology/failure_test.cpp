@@ -170,7 +170,7 @@ TEST_CASE("of what is in force the last begun counts, and `up` ends it all", "[u
     const Fabric f = hpn();
     const LinkId link = f.find_link(kLink);
     const auto rate = [&](const std::vector<std::string>& lines, SimDuration now,
-                          Seen seen = Seen::kByPackets) {
+                          SeenBy seen = SeenBy::kPackets) {
         std::vector<Failure> all;
         for (const std::string& l : lines) all.push_back(parse_failure(f, l, us(100)));
         return health_at(f, all, at(now), seen).rate(link);
@@ -184,10 +184,10 @@ TEST_CASE("of what is in force the last begun counts, and `up` ends it all", "[u
     CHECK(rate(nested, ms(6)) == Bandwidth{});
     CHECK(rate(nested, ms(10)) == whole);
     // Routing is so much later.
-    CHECK(rate(nested, ms(1), Seen::kByRouting) == whole);
-    CHECK(rate(nested, us(1100), Seen::kByRouting) == Bandwidth{});
-    CHECK(rate(nested, us(10'099), Seen::kByRouting) == Bandwidth{});
-    CHECK(rate(nested, us(10'100), Seen::kByRouting) == whole);
+    CHECK(rate(nested, ms(1), SeenBy::kRouting) == whole);
+    CHECK(rate(nested, us(1100), SeenBy::kRouting) == Bandwidth{});
+    CHECK(rate(nested, us(10'099), SeenBy::kRouting) == Bandwidth{});
+    CHECK(rate(nested, us(10'100), SeenBy::kRouting) == whole);
 
     const std::vector<std::string> slow{"degraded " + l + " rate 50Gbps @1ms",
                                         "degraded " + l + " rate 90Gbps @2ms for 1ms",
@@ -212,10 +212,10 @@ TEST_CASE("routing takes a cable with one dead direction for dead", "[unit]") {
     const Fabric f = hpn();
     const LinkId link = f.find_link(kLink);
     const std::vector<Failure> one{parse_failure(f, std::string(kLink) + " one-way @1ms")};
-    CHECK(!health_at(f, one, at(ms(1)), Seen::kByPackets).up(link));
-    CHECK(health_at(f, one, at(ms(1)), Seen::kByPackets).up(reverse(link)));
-    CHECK(!health_at(f, one, at(ms(1)), Seen::kByRouting).up(link));
-    CHECK(!health_at(f, one, at(ms(1)), Seen::kByRouting).up(reverse(link)));
+    CHECK(!health_at(f, one, at(ms(1)), SeenBy::kPackets).up(link));
+    CHECK(health_at(f, one, at(ms(1)), SeenBy::kPackets).up(reverse(link)));
+    CHECK(!health_at(f, one, at(ms(1)), SeenBy::kRouting).up(link));
+    CHECK(!health_at(f, one, at(ms(1)), SeenBy::kRouting).up(reverse(link)));
 }
 
 TEST_CASE("troubles of one link add up while they last", "[unit]") {

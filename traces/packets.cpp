@@ -97,6 +97,9 @@ Json packets_json(const PacketSummary& p) {
            {"repeated", p.repeated},
            {"marked", p.marked},
            {"dropped", p.dropped},
+           {"lost", p.lost},
+           {"spoiled", p.spoiled},
+           {"storms", p.storms},
            {"trimmed", p.trimmed},
            {"timeouts", p.timeouts},
            {"pauses", p.pauses},
@@ -134,6 +137,9 @@ std::string counters_text(const PacketSummary& p) {
     add(p.repeated, "again");
     add(p.marked, "marked");
     add(p.dropped, "dropped");
+    add(p.lost, "of them lost by links");
+    add(p.spoiled, "of them spoiled on the way");
+    add(p.storms, p.storms == 1 ? "pause storm found" : "pause storms found");
     add(p.trimmed, "trimmed");
     add(p.timeouts, "timeouts");
     add(p.pauses, "pauses");

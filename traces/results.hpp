@@ -233,6 +233,9 @@ struct PacketSummary {
     std::uint64_t repeated = 0;  // of those, sent before
     std::uint64_t marked = 0;    // by ECN, counted at each port
     std::uint64_t dropped = 0;
+    std::uint64_t lost = 0;     // of the dropped: by links that lose packets
+    std::uint64_t spoiled = 0;  // of the dropped: by their receiver, for an error on the way
+    std::uint64_t storms = 0;   // of pauses that do not end, found by watchdogs
     std::uint64_t trimmed = 0;
     std::uint64_t timeouts = 0;
     std::uint64_t pauses = 0;  // PFC

@@ -33,14 +33,21 @@ std::uint32_t take(std::vector<T>& all, std::vector<std::uint32_t>& free) {
 }  // namespace
 
 PacketCarrier::PacketCarrier(const Scenario& s, const flow::Universe& u,
-                             const std::vector<flow::LaneMaker*>& makers)
-    : s_(&s), u_(&u), makers_(&makers), network_(*s.fabric, s.packet) {
-    set_rates();
+                             const std::vector<flow::LaneMaker*>& makers,
+                             const std::deque<Health>& known)
+    : s_(&s),
+      u_(&u),
+      makers_(&makers),
+      known_(&known),
+      troubles_(*s.fabric, s.failures),
+      network_(*s.fabric, s.packet) {
+    set_links(SimTime{});
 }
 
 PacketCarrier::~PacketCarrier() = default;
 
-void PacketCarrier::set_rates() {
+/// Links are as they are in the epoch that begins now, and switches know of it what routing does.
+void PacketCarrier::set_links(SimTime now) {
     const Fabric& fabric = *s_->fabric;
     const Int128 payload = s_->packet.payload.count();
     const Int128 wire = payload + s_->packet.header.count();
@@ -53,6 +60,8 @@ void PacketCarrier::set_rates() {
         if (network_.rate(LinkId{l}).bits_per_second() != rate)
             network_.set_rate(LinkId{l}, Bandwidth{rate});
     }
+    troubles_.apply(network_, now);
+    network_.routing_knows((*known_)[u_->lanes_of_epoch[epoch_]]);
 }
 
 /// The ways of a pipe now, by the NIC port that they leave by: at most so many a port, or, where
@@ -115,6 +124,10 @@ void PacketCarrier::reroute(Pipe& p) {
     for (const Port& q : p.ports) most = std::max(most, q.lanes.size());
     const std::vector<std::vector<Route>> routes = routes_of(p, most);
     if (routes.empty()) return;
+    // Ports that were dead when the pipe was made are back.
+    const std::vector<std::uint64_t> lanes(p.ports.front().balance.lanes(), 1);
+    while (!p.scale_up && !splits_statically(s_->library) && p.ports.size() < routes.size())
+        p.ports.push_back({{}, LeastOutstanding(lanes)});
     for (std::size_t i = 0; i < p.ports.size(); ++i) {
         const std::vector<Route>& ways = routes[i % routes.size()];
         for (std::size_t l = 0; l < p.ports[i].lanes.size(); ++l)
@@ -363,7 +376,7 @@ void PacketCarrier::set_epoch(std::size_t epoch, SimTime now) {
     catch_up(now);
     const bool moved = u_->lanes_of_epoch[epoch] != u_->lanes_of_epoch[epoch_];
     epoch_ = epoch;
-    set_rates();
+    set_links(now);
     if (!moved) return;
     for (Pipe& p : pipes_) reroute(p);
 }

@@ -11,6 +11,7 @@
 // wait for their receiver (they are kept until it asks). The rate of a link is what the endpoint
 // leaves of it, plus the headers that packets add, at most nominal. Cost: a Cursor for every rank
 // of a running collective, besides the packets (network.hpp).
+#include <deque>
 #include <memory>
 #include <queue>
 #include <unordered_map>
@@ -20,7 +21,7 @@
 #include "flow_control/lb/least_outstanding.hpp"
 #include "simulator/execute/carrier.hpp"
 #include "simulator/packet/completions.hpp"
-#include "simulator/packet/network.hpp"
+#include "simulator/packet/troubles.hpp"
 
 namespace weft {
 
@@ -28,7 +29,7 @@ class PacketCarrier final : public Carrier {
   public:
     /// Everything given outlives this.
     PacketCarrier(const Scenario& s, const flow::Universe& u,
-                  const std::vector<flow::LaneMaker*>& makers);
+                  const std::vector<flow::LaneMaker*>& makers, const std::deque<Health>& known);
     ~PacketCarrier() override;
 
     void start(const Carried& c, SimTime now) override;
@@ -111,7 +112,7 @@ class PacketCarrier final : public Carrier {
         bool operator>(const Timer& o) const { return at != o.at ? at > o.at : order > o.order; }
     };
 
-    void set_rates();
+    void set_links(SimTime now);
     void catch_up(SimTime now);
     void hear();
     [[noreturn]] void complain(const Pipe& p) const;
@@ -134,7 +135,9 @@ class PacketCarrier final : public Carrier {
 
     const Scenario* s_;
     const flow::Universe* u_;
-    const std::vector<flow::LaneMaker*>* makers_;
+    const std::vector<flow::LaneMaker*>* makers_;  // by lane epoch
+    const std::deque<Health>* known_;              // by lane epoch
+    packet::Troubles troubles_;
     packet::Network network_;
     std::size_t epoch_ = 0;
     std::vector<Pipe> pipes_;

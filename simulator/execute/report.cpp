@@ -535,13 +535,8 @@ void Reporter::describe() {
     m["overlap"] = to_string(s_.overlap);
     m["jitter"] = to_string(s_.jitter);
     m["seed"] = fmt::format("{}", s_.seed);
-    for (std::size_t i = 0; i < s_.failures.size(); ++i) {
-        const Failure& f = s_.failures[i];
-        m[fmt::format("failure.{}", i)] =
-            fmt::format("{} to {} bit/s at {} ps, routing {} ps later{}",
-                        s_.fabric->name_of(f.link), f.rate.bits_per_second(), f.at.ps(),
-                        f.convergence.ps(), f.both_directions ? ", both directions" : "");
-    }
+    for (std::size_t i = 0; i < s_.failures.size(); ++i)
+        m[fmt::format("failure.{}", i)] = to_string(*s_.fabric, s_.failures[i]);
 }
 
 }  // namespace

@@ -31,6 +31,22 @@ void check_jitter(const Scenario& s) {
     }
 }
 
+/// What an engine does not model it refuses.
+void check_failures(const Scenario& s) {
+    check_failures(*s.fabric, s.failures);
+    if (s.network == NetworkModel::kPacket) return;
+    for (const Failure& f : s.failures)
+        if (!changes_rates(f.kind))
+            throw ConfigError(
+                {.file = {},
+                 .line = 0,
+                 .key = "failure",
+                 .found = fmt::format("{} on the {} network", name_of(f.kind), name_of(s.network)),
+                 .expected = "the packet network, which alone has packets to lose, "
+                             "delay or pause; others take down, up, degraded, flap",
+                 .example = "--network packet"});
+}
+
 void check(const Scenario& s) {
     WEFT_CHECK(s.fabric != nullptr && s.workload != nullptr, "a scenario without its inputs");
     const std::vector<std::string> libraries = library_names();
@@ -49,15 +65,15 @@ void check(const Scenario& s) {
                            .expected = fmt::format("a GPU for each of the workload's {} ranks",
                                                    s.workload->world),
                            .example = {}});
-    for (const Failure& f : s.failures)
-        WEFT_CHECK(f.link.index() < s.fabric->links().size(), "failure of an unknown link");
+    check_failures(s);
     validate(*s.workload);
     check_jitter(s);
 }
 
 std::unique_ptr<Carrier> make_carrier(const Scenario& s, const World& world) {
     if (s.network == NetworkModel::kPacket)
-        return std::make_unique<PacketCarrier>(s, world.universe(), world.makers());
+        return std::make_unique<PacketCarrier>(s, world.universe(), world.makers(),
+                                               world.known_health());
     return std::make_unique<FlowCarrier>(
         world.universe(), world.quotient(),
         s.network == NetworkModel::kFlow ? flow::Sharing::kMaxMin : flow::Sharing::kEqual);

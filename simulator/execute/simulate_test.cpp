@@ -208,11 +208,11 @@ TEST_CASE("a pipelined step has the same bytes of result without symmetry", "[pr
         check_symmetry(s);
     }
     SECTION("a slow link") {
-        s.failures = {{SimTime{}, small.nics()[3].ports[0], true, Bandwidth{50'000'000'000}, {}}};
+        s.failures = {link_degraded(small.nics()[3].ports[0], 50_Gbps, SimTime{})};
         check_symmetry(s);
     }
     SECTION("a port lost in mid-run") {
-        s.failures = {{SimTime{} + ms(2), small.nics()[5].ports[1], true, Bandwidth{0}, us(300)}};
+        s.failures = {link_down(small.nics()[5].ports[1], SimTime{} + ms(2), us(300))};
         check_symmetry(s);
     }
 }
@@ -287,7 +287,7 @@ TEST_CASE("waiting and transferring add up to the ps on every rank", "[property]
     const Fabric f = make_fabric_from_text("hpn7:segments=2,hosts_per_segment=3");
     const Step step(32, 4, 4);
     Scenario s = scenario(f, step.w);
-    s.failures = {{SimTime{}, f.nics()[3].ports[0], true, Bandwidth{50'000'000'000}, {}}};
+    s.failures = {link_degraded(f.nics()[3].ports[0], 50_Gbps, SimTime{})};
     const Result r = simulate(s);
     CHECK(r.rank_splits.size() > 1);
     std::uint32_t ranks = 0;
@@ -323,7 +323,7 @@ TEST_CASE("cutting a GPU off is one clear line", "[unit]") {
     const Workload w = single(Collective::kAllReduce, Bytes{1 << 26}, 16);
     Scenario s = scenario(f, w);
     for (const LinkId port : f.nics()[0].ports)
-        s.failures.push_back({SimTime{} + us(100), port, true, Bandwidth{0}, {}});
+        s.failures.push_back(link_down(port, SimTime{} + us(100)));
     try {
         (void)simulate(s);
         FAIL("nothing was thrown");
@@ -388,7 +388,7 @@ std::pair<Bytes, Bytes> carried_by_nvls(const std::string& fabric, Bytes size,
     Scenario s = scenario(f, w);
     s.library.algorithm = "nvls";
     for (const std::string& name : down)
-        s.failures.push_back({.at = {}, .link = f.find_link(name), .convergence = {}});
+        s.failures.push_back(link_down(f.find_link(name), SimTime{}));
     std::pair<Bytes, Bytes> out;
     s.symmetry = false;
     const Result r = simulate(s);

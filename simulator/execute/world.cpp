@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <set>
 
 #include "base/check.hpp"
 #include "base/result.hpp"
@@ -26,46 +25,39 @@ World::World(const Scenario& s)
         quotient_ = flow::make_quotient(universe_, s.symmetry);
 }
 
+/// The lanes of a state of the links; states that come back have theirs again.
+std::uint32_t World::lane_epoch(Health known, Health carried) {
+    for (std::size_t e = 0; e < known_health_.size(); ++e)
+        if (known_health_[e] == known && priced_[e] == carried)
+            return static_cast<std::uint32_t>(e);
+    known_health_.push_back(std::move(known));
+    priced_.push_back(std::move(carried));
+    return static_cast<std::uint32_t>(known_health_.size() - 1);
+}
+
+void World::add_epoch(SimTime at) {
+    const Fabric& fabric = *scenario_->fabric;
+    std::vector<std::int64_t> capacity;
+    Health carried = health_at(fabric, scenario_->failures, at, SeenBy::kPackets);
+    for (std::size_t l = 0; l < fabric.links().size(); ++l) {
+        const Bandwidth rate =
+            usable_rate(*scenario_, fabric.links()[l].kind, carried.rate(LinkId{l}));
+        carried.set_rate(LinkId{l}, rate);
+        capacity.push_back(rate.bits_per_second());
+    }
+    Health known = health_at(fabric, scenario_->failures, at, SeenBy::kRouting);
+    std::vector<std::uint32_t>& lanes = universe_.lanes_of_epoch;
+    const bool follows = lanes.empty() || !(known == known_health_[lanes.back()]);
+    lanes.push_back(follows ? lane_epoch(std::move(known), std::move(carried)) : lanes.back());
+    epoch_start_.push_back(at);
+    universe_.capacity.push_back(std::move(capacity));
+}
+
 /// Epochs begin where a link changes and where routing has followed; what happens at or before zero
 /// belongs to the first.
 void World::make_epochs() {
     const Fabric& fabric = *scenario_->fabric;
-    std::set<SimTime> times{SimTime{}};
-    for (const Failure& f : scenario_->failures) {
-        times.insert(std::max(f.at, SimTime{}));
-        times.insert(std::max(f.at + f.convergence, SimTime{}));
-    }
-    const auto state = [&](SimTime now, bool known) {
-        Health h(fabric);
-        for (const Failure& f : scenario_->failures) {
-            if ((known ? f.at + f.convergence : f.at) > now) continue;
-            h.set_rate(f.link, f.rate);
-            if (f.both_directions) h.set_rate(reverse(f.link), f.rate);
-        }
-        return h;
-    };
-    for (const SimTime t : times) {
-        epoch_start_.push_back(t);
-        link_health_.push_back(state(t, false));
-        std::vector<std::int64_t> capacity;
-        Health carried = link_health_.back();
-        for (std::size_t l = 0; l < fabric.links().size(); ++l) {
-            const Bandwidth rate =
-                usable_rate(*scenario_, fabric.links()[l].kind, carried.rate(LinkId{l}));
-            carried.set_rate(LinkId{l}, rate);
-            capacity.push_back(rate.bits_per_second());
-        }
-        universe_.capacity.push_back(std::move(capacity));
-        const bool rerouted =
-            known_health_.empty() ||
-            std::any_of(scenario_->failures.begin(), scenario_->failures.end(),
-                        [&](const Failure& f) { return f.at + f.convergence == t; });
-        if (rerouted) {
-            known_health_.push_back(state(t, true));
-            priced_.push_back(carried);
-        }
-        universe_.lanes_of_epoch.push_back(static_cast<std::uint32_t>(known_health_.size() - 1));
-    }
+    for (const SimTime t : change_times(scenario_->failures)) add_epoch(t);
     universe_.lane_epochs = known_health_.size();
     for (std::size_t e = 0; e < known_health_.size(); ++e) {
         makers_.emplace_back(fabric, known_health_[e], scenario_->library,

@@ -2,7 +2,8 @@
 // World: everything about a Scenario that holds for a whole run: epochs of the links, groups, plans
 // and their traffic, and the Quotient of it all.
 //
-// Models: links that change at stated times, and lanes that follow `convergence` later. Leaves out:
+// Models: links that change at stated times, and lanes that follow `convergence` later (one set of
+// lanes for each state that routing knows, however often it comes back). Leaves out:
 // the run (machine.hpp). Cost: O(edges of all groups' plans); memory O(groups x channels).
 #include <deque>
 #include <map>
@@ -23,7 +24,8 @@ class World {
 
     [[nodiscard]] MachineInput machine_input(const ProgressSink& progress) const;
     [[nodiscard]] const flow::Universe& universe() const { return universe_; }
-    /// By lane epoch: the paths of edges.
+    /// By lane epoch: what routing knows of the links, and the paths of edges.
+    [[nodiscard]] const std::deque<Health>& known_health() const { return known_health_; }
     [[nodiscard]] const std::vector<flow::LaneMaker*>& makers() const { return around_.makers; }
     [[nodiscard]] const flow::Quotient& quotient() const { return quotient_; }
     [[nodiscard]] const CompiledWorkload& workload() const { return workload_; }
@@ -50,6 +52,8 @@ class World {
     };
 
     void make_epochs();
+    void add_epoch(SimTime at);
+    std::uint32_t lane_epoch(Health known, Health carried);
     void make_sets();
     void make_pairs(std::size_t set);
     [[nodiscard]] std::uint64_t draws_of(std::uint32_t rank) const;
@@ -70,7 +74,6 @@ class World {
     Planner planner_;
     flow::Legs legs_;
     flow::TrafficScratch scratch_;
-    std::deque<Health> link_health_;   // by epoch: what links carry now
     std::deque<Health> known_health_;  // by lane epoch: what routing knows
     std::deque<Health> priced_;        // by lane epoch: what links carry by then
     std::deque<flow::LaneMaker> makers_;

@@ -6,17 +6,33 @@
 
 #include "base/result.hpp"
 #include "base/rng.hpp"
+#include "simulator/packet/troubles.hpp"
 
 namespace weft::packet {
 namespace {
 
+/// The path that the flow's 5-tuple hashes to, if there is any.
+std::optional<Path> way_of(const Router& router, const FlowSpec& spec, std::uint32_t f,
+                           std::uint64_t seed) {
+    const Edge edge = router.edge(spec.src, spec.dst);
+    const auto port = static_cast<std::uint16_t>(49152 + mix64(seed, f) % 16384);
+    const std::optional<Route> route = router.ecmp(edge, port);
+    if (!route || route->links.empty()) return {};
+    return path_of(router.fabric(), *route);
+}
+
 class Runner {
   public:
-    Runner(const Fabric& fabric, const FlowSet& set, const PacketOptions& options)
+    Runner(const Fabric& fabric, const FlowSet& set, const PacketOptions& options,
+           const std::vector<Failure>& failures)
         : fabric_(fabric),
           set_(set),
           options_(options),
-          router_(fabric),
+          failures_(failures),
+          changes_(change_times(failures)),
+          troubles_(fabric, failures_),
+          known_(fabric),
+          router_(fabric, {}, &known_),
           network_(fabric, options),
           waiting_(set.triggers.size()),
           activations_(set.triggers.size(), 0) {
@@ -37,6 +53,7 @@ class Runner {
 
     FlowRun run(const std::function<void(const Network&)>& look) {
         while (true) {
+            change_due();
             start_due();
             const Network::Stop stop = network_.run();
             for (const Network::Report& r : network_.take_reports()) tell(r);
@@ -52,8 +69,32 @@ class Runner {
     void start_due() {
         while (next_ < timed_.size() && set_.flows[timed_[next_]].start <= network_.now())
             start(timed_[next_++]);
-        network_.wake_at(next_ < timed_.size() ? set_.flows[timed_[next_]].start
-                                               : SimTime::never());
+        const bool more = next_ < timed_.size();
+        SimTime wake = more ? set_.flows[timed_[next_]].start : SimTime::never();
+        if (change_ < changes_.size() && (more || under_way_ > 0))
+            wake = std::min(wake, changes_[change_]);
+        network_.wake_at(wake);
+    }
+
+    /// Failures whose time has come.
+    void change_due() {
+        if (change_ == changes_.size() || changes_[change_] > network_.now()) return;
+        while (change_ < changes_.size() && changes_[change_] <= network_.now()) ++change_;
+        const SimTime now = network_.now();
+        const Health health = health_at(fabric_, failures_, now, SeenBy::kPackets);
+        for (std::size_t l = 0; l < fabric_.links().size(); ++l)
+            if (network_.rate(LinkId{l}) != health.rate(LinkId{l}))
+                network_.set_rate(LinkId{l}, health.rate(LinkId{l}));
+        troubles_.apply(network_, now);
+        const Health known = health_at(fabric_, failures_, now, SeenBy::kRouting);
+        if (known == known_) return;
+        known_ = known;
+        router_.health_changed();
+        network_.routing_knows(known_);
+        for (ConnectionId c = 0; c < flow_of_.size(); ++c)
+            if (const auto way =
+                    way_of(router_, set_.flows[flow_of_[c]], flow_of_[c], options_.seed))
+                network_.move(c, *way);
     }
 
     void start(std::uint32_t f) {
@@ -63,6 +104,7 @@ class Runner {
         t.start = network_.now();
         t.alone = network_.alone(c, spec.size);
         network_.send(c, spec.size, f);
+        ++under_way_;
     }
 
     ConnectionId connection_of(std::uint32_t f) {
@@ -75,8 +117,12 @@ class Runner {
 
     ConnectionId connect(std::uint32_t f) {
         const FlowSpec& spec = set_.flows[f];
+        std::optional<Path> path = way_of(router_, spec, f, options_.seed);
+        // One that begins while there is no way waits for the way that there was.
+        if (!path) path = flow_path(Router(fabric_), spec, f, options_.seed);
         ++run_.connections;
-        const ConnectionId c = network_.connect(flow_path(router_, spec, f, options_.seed));
+        flow_of_.push_back(f);
+        const ConnectionId c = network_.connect(*path);
         network_.offer_at(c, spec.rate);
         return c;
     }
@@ -84,6 +130,7 @@ class Runner {
     void tell(const Network::Report& r) {
         const FlowSpec& spec = set_.flows[r.message];
         FlowTimes& t = run_.flows[r.message];
+        if (r.what != Network::What::kArrived) --under_way_;
         if (r.what == Network::What::kGaveUp) return;
         const bool acknowledged = r.what == Network::What::kAcknowledged;
         (acknowledged ? t.acknowledged : t.arrived) = network_.now();
@@ -105,6 +152,12 @@ class Runner {
     const Fabric& fabric_;
     const FlowSet& set_;
     const PacketOptions& options_;
+    const std::vector<Failure> failures_;
+    const std::vector<SimTime> changes_;
+    std::size_t change_ = 0;
+    std::size_t under_way_ = 0;  // flows neither done nor given up
+    Troubles troubles_;
+    Health known_;  // by routing
     Router router_;
     Network network_;
     std::vector<std::uint32_t> timed_;  // by start
@@ -112,28 +165,28 @@ class Runner {
     std::vector<std::vector<std::uint32_t>> waiting_;  // by trigger
     std::vector<std::uint32_t> activations_;
     std::map<std::uint32_t, ConnectionId> shared_;  // by FlowSpec::connection
+    std::vector<std::uint32_t> flow_of_;            // the first, by connection
     FlowRun run_;
 };
 
 }  // namespace
 
 Path flow_path(const Router& router, const FlowSpec& spec, std::uint32_t f, std::uint64_t seed) {
-    const Edge edge = router.edge(spec.src, spec.dst);
-    const auto port = static_cast<std::uint16_t>(49152 + mix64(seed, f) % 16384);
-    const std::optional<Route> route = router.ecmp(edge, port);
-    if (!route || route->links.empty())
-        throw ConfigError({.file = {},
-                           .line = 0,
-                           .key = "flow " + std::to_string(f),
-                           .found = route ? "a flow to itself" : "no way to its destination",
-                           .expected = "two hosts that reach each other",
-                           .example = {}});
-    return path_of(router.fabric(), *route);
+    if (const std::optional<Path> way = way_of(router, spec, f, seed)) return *way;
+    throw ConfigError(
+        {.file = {},
+         .line = 0,
+         .key = "flow " + std::to_string(f),
+         .found = spec.src == spec.dst ? "a flow to itself" : "no way to its destination",
+         .expected = "two hosts that reach each other",
+         .example = {}});
 }
 
 FlowRun run_flows(const Fabric& fabric, const FlowSet& set, const PacketOptions& options,
-                  const std::function<void(const Network&)>& look) {
-    return Runner(fabric, set, options).run(look);
+                  const std::function<void(const Network&)>& look,
+                  const std::vector<Failure>& failures) {
+    check_failures(fabric, failures);
+    return Runner(fabric, set, options, failures).run(look);
 }
 
 }  // namespace weft::packet

@@ -2,12 +2,15 @@
 // run_flows: a FlowSet on the packet engine, without Plans.
 //
 // Models: one connection a flow (or one for all messages of a number), on the path that its 5-tuple
-// hashes to (source ports are drawn from the seed) or spread by the switches; starts and triggers.
+// hashes to (source ports are drawn from the seed) or spread by the switches; starts and triggers;
+// failures: as routing learns of them, connections are hashed anew over what is left, and wait for
+// their old path where nothing is.
 // Leaves out: several queue pairs a flow.
 #include <functional>
 #include <vector>
 
 #include "simulator/packet/network.hpp"
+#include "topology/failure.hpp"
 #include "traces/flows.hpp"
 
 namespace weft::packet {
@@ -34,6 +37,7 @@ struct FlowRun {
 /// Everything given outlives the call. `look` is shown the network at the end.
 [[nodiscard]] FlowRun run_flows(const Fabric& fabric, const FlowSet& set,
                                 const PacketOptions& options,
-                                const std::function<void(const Network&)>& look = {});
+                                const std::function<void(const Network&)>& look = {},
+                                const std::vector<Failure>& failures = {});
 
 }  // namespace weft::packet

@@ -14,11 +14,11 @@ constexpr std::uint32_t kPauseBytes = 64;
 constexpr std::int64_t kMemoryNs = 25'800;  // of every port's rate (options.hpp)
 
 /// What still arrives after a pause was due; a simulated port obeys at the end of its packet.
-Bytes headroom_of(const Link& l, const PacketOptions& o) {
+Bytes headroom_of(const Link& l, SimDuration latency, const PacketOptions& o) {
     if (o.overflow != Overflow::kPause) return {};
     const Bytes full = o.payload + o.header;
     return pfc_headroom({.rate = l.capacity,
-                         .cable = l.latency,
+                         .cable = latency,
                          .mtu = full,
                          .blocking_mtu = full,
                          .response = {},
@@ -32,7 +32,8 @@ Network::Network(const Fabric& fabric, const PacketOptions& options)
     : fabric_(&fabric),
       options_(options),
       congestion_(choose_congestion(options.congestion)),
-      router_(fabric),
+      known_(fabric),
+      router_(fabric, {}, &known_),
       forwarding_(fabric, router_),
       ports_(fabric.links().size()),
       counts_(fabric.links().size()),
@@ -42,10 +43,12 @@ Network::Network(const Fabric& fabric, const PacketOptions& options)
     if (options.reorder_buffer > Bytes{0})
         most_ahead_ = static_cast<std::uint32_t>(
             std::max<std::int64_t>(1, options.reorder_buffer.count() / options.payload.count()));
-    owner_ = 2 * wires_ + static_cast<std::uint32_t>(watches_.size());
+    chore_source_ = 2 * wires_ + static_cast<std::uint32_t>(watches_.size());
+    owner_ = chore_source_ + 1;
     wheel_.grow(std::size_t{owner_} + 1);
     make_ports();
     make_memories();
+    make_errors();
     prepare_spreading();
     if (options.record) start_recording();
 }
@@ -57,15 +60,14 @@ void Network::make_ports() {
         const NodeKind kind = fabric_->nodes()[i].kind;
         is_switch_[i] = kind == NodeKind::kSwitch || kind == NodeKind::kScaleUpSwitch ? 1 : 0;
     }
-    const Health health(*fabric_);
     for (std::size_t i = 0; i < ports_.size(); ++i) {
         const Link& l = fabric_->links()[i];
         Port& p = ports_[i];
-        p.latency = l.latency.ps();
+        p.latency = latency_of(static_cast<std::uint32_t>(i)).ps();
         p.to = l.to.value();
         if (l.kind != LinkKind::kScaleUp)
             p.header = static_cast<std::uint32_t>(options_.header.count());
-        set_rate(LinkId{i}, health.rate(LinkId{i}));
+        set_rate(LinkId{i}, known_.rate(LinkId{i}));
     }
 }
 
@@ -79,7 +81,8 @@ void Network::make_memories() {
         }
         if (is_switch_[i] == 0) continue;
         std::vector<PortBuffer> ports;
-        for (const LinkId l : out) ports.push_back({headroom_of(fabric_->link(l), options_)});
+        for (const LinkId l : out)
+            ports.push_back({headroom_of(fabric_->link(l), latency_of(l.value()), options_)});
         memories_.emplace_back(options_.memory ? *options_.memory : memory_of(NodeId{i}), ports);
     }
 }
@@ -90,7 +93,7 @@ BufferProfile Network::memory_of(NodeId at) const {
     Bytes headroom;
     for (const LinkId l : fabric_->out(at)) {
         rate += fabric_->link(l).capacity.bits_per_second();
-        headroom += headroom_of(fabric_->link(l), options_);
+        headroom += headroom_of(fabric_->link(l), latency_of(l.value()), options_);
     }
     profile.class_count = kClasses;
     profile.total = options_.buffer;
@@ -109,37 +112,12 @@ BufferProfile Network::memory_of(NodeId at) const {
     return profile;
 }
 
-void Network::set_rate(LinkId link, Bandwidth rate) {
-    Port& p = ports_[link.index()];
-    p.rate = rate;
-    p.up = rate > Bandwidth{0};
-    if (!p.up) return lose(link.value());
-    constexpr Int128 kBits = Int128{8} * 1'000'000'000'000;
-    p.ps_per_byte = static_cast<std::uint64_t>(((kBits << kRateBits) + rate.bits_per_second() / 2) /
-                                               rate.bits_per_second());
-    kick(link.value());
-}
-
-void Network::lose(std::uint32_t link) {
-    Port& p = ports_[link];
-    while (p.wire_head != kNone) {
-        const PacketId id = p.wire_head;
-        p.wire_head = pool_[id].next;
-        drop(link, id);
-    }
-    wheel_.cancel(link);
-    for (Queue& q : p.queue)
-        while (!q.empty()) {
-            const PacketId id = q.pop(pool_);
-            release(p, pool_[id]);
-            drop(link, id);
-        }
-}
-
 void Network::drop(std::uint32_t link, PacketId id) {
     ++totals_.dropped;
     const Packet& p = pool_[id];
     if (p.kind == Kind::kData && !p.trimmed) ++totals_.dropped_data;
+    if (p.lost) ++totals_.lost;
+    if (p.spoiled) ++totals_.spoiled;
     ++counts_[link].dropped;
     give_extra(pool_[id]);
     pool_.give(id);
@@ -164,6 +142,8 @@ Network::Stop Network::run() {
             on_timer(source - owner_ - 1);
         } else if (source == owner_) {
             return Stop::kWoken;
+        } else if (source == chore_source_) {
+            on_chores();
         } else {
             on_watch(source - 2 * wires_);
         }
@@ -178,17 +158,20 @@ void Network::on_wire(std::uint32_t link) {
     p.wire_head = packet.next;
     if (p.wire_head != kNone) wheel_.set(link, SimTime{packet.at});
     packet.at = now().ps();
+    if (packet.lost) return drop(link, id);
     if (packet.kind == Kind::kPause) {
+        if (packet.spoiled) return drop(link, id);
         on_pause(link, packet.seq != 0);
         pool_.give(id);
         return;
     }
     // A path may go on through a GPU or a NIC, which relay.
     if (is_switch_[p.to] == 0 && (packet.row != kNone || routes_[packet.route] == kNone))
-        return receive(id);
+        return packet.spoiled ? drop(link, id) : receive(id);
     packet.ingress = link;
     packet.in = p.far;
-    enqueue(next_link(packet, NodeId{p.to}), id);
+    const std::uint32_t out = next_link(packet, NodeId{p.to});
+    out == kNone ? drop(link, id) : enqueue(out, id);
 }
 
 void Network::enqueue(std::uint32_t link, PacketId id) {
@@ -239,7 +222,10 @@ void Network::cut(std::uint32_t link, PacketId id) {
 bool Network::store(const Port& out, const Packet& p) {
     SharedBuffer& memory = memories_[out.memory];
     if (memory.arrive(p.in, kPayload, out.number, Bytes{p.bytes}) == Admission::kDrop) return false;
-    if (memory.pause(p.in, kPayload)) tell_pause(p.ingress, true);
+    if (memory.pause(p.in, kPayload)) {
+        ++totals_.pauses;
+        tell_pause(p.ingress, true);
+    }
     return true;
 }
 
@@ -253,7 +239,8 @@ void Network::release(const Port& out, const Packet& p) {
 /// A pause frame towards whoever sends on `in_link`, before everything that waits there.
 void Network::tell_pause(std::uint32_t in_link, bool pause) {
     const std::uint32_t back = reverse(LinkId{in_link}).value();
-    if (pause) ++totals_.pauses;
+    if (!ports_[back].up) return;  // it is told when the link is back
+    if (pause && ports_[in_link].pauses != kNone) refresh_pause(in_link);
     if (pause && recorder_) record_cause(in_link);
     // One that still waits says the new word instead: a resume ahead of its pause would be none.
     const PacketId waiting = ports_[back].queue[kControl].head;
@@ -278,13 +265,9 @@ void Network::tell_pause(std::uint32_t in_link, bool pause) {
 /// A pause frame has arrived over `link`: it is about the payload that goes the other way.
 void Network::on_pause(std::uint32_t link, bool pause) {
     const std::uint32_t out = reverse(LinkId{link}).value();
-    if (!ports_[out].stuck) set_paused(out, pause);
-}
-
-void Network::pause_for_ever(LinkId link) {
-    ports_[link.index()].stuck = true;
-    if (recorder_) recorder_->victims.will_pause(link.value(), link.value());
-    set_paused(link.value(), true);
+    if (ports_[out].stuck) return;
+    if (pause && ports_[out].pauses != kNone) hold_pause(out);
+    set_paused(out, pause);
 }
 
 void Network::set_paused(std::uint32_t link, bool pause) {
@@ -292,7 +275,9 @@ void Network::set_paused(std::uint32_t link, bool pause) {
     if (!watches_.empty()) {
         Watch& w = watches_[link];
         if (pause) {
-            w.target.pause(now(), PfcProfile::kForEver);
+            const Port& p = ports_[link];
+            const bool ends = p.pauses != kNone && !p.stuck;
+            w.target.pause(now(), ends ? pauses_[p.pauses].until - now() : PfcProfile::kForEver);
         } else {
             w.target.resume(now());
         }
@@ -334,6 +319,7 @@ void Network::on_watch(std::uint32_t link) {
     const WatchdogEvent event = w.dog.check(now(), w.target, options_.watchdog);
     if (event == WatchdogEvent::kDetected) {
         ++counts_[link].storms;
+        ++totals_.storms;
         while (w.dog.drops(options_.watchdog) && !p.queue[kPayload].empty()) {
             const PacketId id = p.queue[kPayload].pop(pool_);
             if (recorder_ && pool_[id].kind == Kind::kData)
@@ -413,7 +399,8 @@ void Network::transmit(std::uint32_t link, PacketId id) {
     Packet& packet = pool_[id];
     p.sent_bytes += packet.bytes;
     if (packet.extra != kNone) stamp_hop(p, packet);
-    const std::int64_t takes = wire_time(p, packet.bytes);
+    std::int64_t takes = wire_time(p, packet.bytes);
+    if (p.fault != kNone) takes += strike(p, packet);
     p.free_at = std::max(p.free_at, now().ps()) + takes;
     const std::int64_t at = p.free_at + p.latency;
     packet.next = kNone;

@@ -4,15 +4,16 @@
 // Models: NICs that pull packets from connections in turn as their port falls idle; switches that
 // store and forward, with two classes, a shared buffer, PFC and its watchdog, ECN, trimming, drops;
 // wires with latency and rate; ACKs that travel back as packets; congestion control and recovery at
-// the senders; links that fail, slow down and return. Leaves out: the PCIe hop between GPU and NIC
-// where it is not slower than the port (its latency counts), header formats, the time a switch
-// takes to look up (put it into the latency of its links), cut-through.
+// the senders; failures (failing.cpp, topology/failure.hpp). Leaves out: the PCIe hop between GPU
+// and NIC where it is not slower than the port (its latency counts), header formats, the time a
+// switch takes to look up (put it into the latency of its links), cut-through.
 //
 // One event a wire (its head packet arrives) and, only while something waits, one a port. All state
 // is in flat arrays; an event allocates nothing. Order: wheel.hpp. Cost: about 64 B a packet in
 // flight, 250 B a link, 250 B a connection, besides its congestion control.
 #include <array>
 #include <memory>
+#include <queue>
 #include <span>
 #include <utility>
 #include <vector>
@@ -29,6 +30,7 @@
 #include "simulator/packet/packet.hpp"
 #include "simulator/packet/recorder.hpp"
 #include "topology/fabric.hpp"
+#include "topology/failure.hpp"
 
 namespace weft::packet {
 
@@ -59,10 +61,13 @@ struct Totals {
     std::uint64_t refused = 0;     // data out of order, where the receiver does not place it
     std::uint64_t dropped = 0;     // packets of any kind
     std::uint64_t dropped_data = 0;
+    std::uint64_t lost = 0;     // of the dropped: by a link's loss, or by what its FEC left
+    std::uint64_t spoiled = 0;  // of the dropped: by their last receiver, for an error on the way
     std::uint64_t trimmed = 0;  // data cut to its header
     std::uint64_t timeouts = 0;
     std::uint64_t pauses = 0;
     std::uint64_t marked = 0;
+    std::uint64_t storms = 0;  // detected by watchdogs
 };
 
 /// What a network holds, in bytes.
@@ -109,8 +114,10 @@ class Network {
     [[nodiscard]] std::vector<Report> take_reports() { return std::exchange(reports_, {}); }
 
     void set_rate(LinkId link, Bandwidth rate);  // 0: down; what is on the wire is lost
-    /// The far end of a link pauses it and never resumes: a NIC that is stuck (a PFC storm).
-    void pause_for_ever(LinkId link);
+    /// What befalls packets of a link from now on.
+    void set_trouble(LinkId link, const LinkTrouble& t);
+    /// Switches that choose among paths choose among those that are healthy by now.
+    void routing_knows(const Health& known);
     [[nodiscard]] Bandwidth rate(LinkId link) const { return ports_[link.index()].rate; }
     [[nodiscard]] SimTime now() const { return wheel_.now(); }
 
@@ -142,6 +149,8 @@ class Network {
         std::uint32_t header = 0;  // of data packets there
         bool up = true;
         bool stuck = false;            // paused for ever
+        std::uint32_t fault = kNone;   // what befalls its packets
+        std::uint32_t pauses = kNone;  // clocks of its pauses, where frames may be lost
         bool paused = false;           // the payload class, by PFC
         std::uint16_t number = 0;      // among the ports of its node
         std::uint16_t far = 0;         // the number of its reverse there
@@ -162,6 +171,22 @@ class Network {
         std::uint32_t next = kNone;
     };
 
+    /// What befalls packets of a link; thresholds of uniform draws of 64 bits.
+    struct Fault {
+        std::uint64_t loss = 0;
+        std::uint64_t spoil = 0;
+        std::uint64_t codeword = 0;  // that FEC cannot correct
+        std::int64_t interleave = 0;
+        std::int64_t retry = 0;     // ps; 0: what FEC cannot correct is lost
+        std::uint64_t ordinal = 0;  // of the next packet
+        std::uint64_t key = 0;      // of its draws
+    };
+    /// Of a link whose pauses may get lost.
+    struct PauseClock {
+        PauseSource source;                // the end that pauses: says so again
+        SimTime until = SimTime::never();  // the end that is paused: starts by itself
+    };
+
     // network.cpp: ports, wires, switches.
     void make_ports();
     void on_wire(std::uint32_t link);
@@ -180,7 +205,6 @@ class Network {
     void hold(std::uint32_t link, bool held);
     void watch(std::uint32_t link, bool progress);
     void on_watch(std::uint32_t link);
-    void lose(std::uint32_t link);
     void drop(std::uint32_t link, PacketId id);
     void mark(std::uint32_t link, Port& p, Packet& packet);
     void stamp_hop(Port& p, Packet& packet);
@@ -205,6 +229,19 @@ class Network {
     void record_still_held(Recorder& r) const;
     [[nodiscard]] bool shares(ConnectionId id, std::uint32_t link) const;
     [[nodiscard]] bool crosses_root(const Victims& v, ConnectionId id, std::int64_t since) const;
+
+    // failing.cpp
+    [[nodiscard]] SimDuration latency_of(std::uint32_t link) const;
+    void make_errors();
+    void lose(std::uint32_t link);
+    [[nodiscard]] Fault& fault_of(std::uint32_t link);
+    [[nodiscard]] std::int64_t strike(const Port& p, Packet& packet);
+    void expect_lost_pauses(std::uint32_t carrier);
+    [[nodiscard]] bool pauses(std::uint32_t link) const;
+    void pause_again(std::uint32_t link);
+    void hold_pause(std::uint32_t link);
+    void refresh_pause(std::uint32_t link);
+    void on_chores();
 
     // sending.cpp
     void lay(ConnectionId id, const Path& path);
@@ -256,6 +293,7 @@ class Network {
     const Fabric* fabric_;
     PacketOptions options_;
     ChosenCongestion congestion_;
+    Health known_;  // by routing
     Router router_;
     Forwarding forwarding_;
     Wheel wheel_;
@@ -282,8 +320,13 @@ class Network {
         Watchdog dog;
     };
     std::vector<Watch> watches_;
-    std::uint32_t wires_ = 0;  // sources of events: wires, ports, watchdogs if any, then
-    std::uint32_t owner_ = 0;  // the owner, and connections
+    std::vector<Fault> faults_;
+    std::vector<PauseClock> pauses_;
+    using Chore = std::pair<SimTime, std::uint32_t>;  // when to look at the pauses of a link
+    std::priority_queue<Chore, std::vector<Chore>, std::greater<>> chores_;
+    std::uint32_t wires_ = 0;  // sources of events: wires, ports, watchdogs if any,
+    std::uint32_t chore_source_ = 0;
+    std::uint32_t owner_ = 0;  // and after it the connections
     Totals totals_;
     std::unique_ptr<Recorder> recorder_;
     std::int64_t sample_at_ = INT64_MAX;  // ports are asked before any later event

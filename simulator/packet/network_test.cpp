@@ -174,7 +174,7 @@ TEST_CASE("a pause storm spreads to those who share its way, and the watchdog en
             const Route route = *router.ecmp(router.edge(GpuId{src}, GpuId{dst}), 49152);
             network.send(network.connect(path_of(fabric, route)), 16_MiB, name);
         };
-        network.pause_for_ever(reverse(fabric.nic(NicId{0}).ports.front()));
+        network.set_trouble(reverse(fabric.nic(NicId{0}).ports.front()), {.stuck = true});
         // Enough senders for the windows together to fill the leaf's share of one ingress.
         for (int i = 0; i < 8; ++i) send(4, 0, 0);
         send(5, 1, 1);  // the victim: its way is the spine's one link to the leaf

@@ -1,6 +1,20 @@
 #include "simulator/packet/options.hpp"
 
+#include <fmt/format.h>
+
 namespace weft::packet {
+
+std::string text_of(const WatchdogProfile& w) {
+    if (!w.on) return "off";
+    return fmt::format("{}:detection={}ps,restoration={}ps",
+                       w.action == WatchdogProfile::Action::kDrop ? "drop" : "forward",
+                       w.detection.ps(), w.restoration.ps());
+}
+
+std::string text_of(const FecOptions& f) {
+    if (!f.on) return "off";
+    return fmt::format("kp4:ber={},retry={}", f.bit_error_rate, f.retry ? "on" : "off");
+}
 
 std::vector<std::pair<std::string, std::string>> described(const PacketOptions& o) {
     const auto bytes_or = [](Bytes b, const char* none) {
@@ -20,6 +34,8 @@ std::vector<std::pair<std::string, std::string>> described(const PacketOptions& 
             {"qp_rate", rate_or(o.qp_rate, "by congestion control")},
             {"nic_rate", rate_or(o.nic_rate, "line rate")},
             {"overflow", name_of(o.overflow)},
+            {"watchdog", text_of(o.watchdog)},
+            {"fec", text_of(o.fec)},
             {"buffer", bytes_or(o.buffer, "by ports")},
             {"queue", bytes_or(o.queue, "by buffer")}};
 }

@@ -59,6 +59,14 @@ enum class Overflow : std::uint8_t {
     return kNames[static_cast<std::size_t>(o)];
 }
 
+/// KP4 FEC on access and fabric links (flow_control/link/fec.hpp). Off: the latency of a fabric's
+/// links holds it, as measured hops do (facts, DSISCA table 5), and nothing is lost.
+struct FecOptions {
+    bool on = false;
+    double bit_error_rate = 0;  // before correction; what is not corrected is lost
+    bool retry = false;         // or sent again by the link (Ultra Ethernet LLR)
+};
+
 struct PacketOptions {
     Bytes payload{4096};  // of a full packet
     Bytes header{64};     // on the wire besides
@@ -91,6 +99,7 @@ struct PacketOptions {
     Bytes queue;  // most of one egress queue, data alone; 0: what the buffer allows
     /// Instead of all that: the profile of every switch; class 1 is data.
     std::optional<BufferProfile> memory;
+    FecOptions fec;
     WatchdogProfile watchdog;           // of every switch port, against pauses that do not end
     SimDuration notify_every = us(50);  // between two CNPs of a connection (DCQCN's N)
     SimDuration base_rtt;               // what congestion control takes for it; 0: each path's own
@@ -101,5 +110,8 @@ struct PacketOptions {
 
 /// What a result says of them: names and values with their units.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> described(const PacketOptions& o);
+/// As the flags --watchdog and --fec have them.
+[[nodiscard]] std::string text_of(const WatchdogProfile& w);
+[[nodiscard]] std::string text_of(const FecOptions& f);
 
 }  // namespace weft::packet

@@ -42,8 +42,10 @@ struct Packet {
     std::uint8_t hops = 0;
     bool congested : 1 = false;  // ECN
     bool trimmed : 1 = false;
-    bool ask : 1 = false;    // for an answer at once: the last of its message, or of the window
-    bool again : 1 = false;  // sent before
+    bool ask : 1 = false;      // for an answer at once: the last of its message, or of the window
+    bool again : 1 = false;    // sent before
+    bool lost : 1 = false;     // will not get to the end of this wire
+    bool spoiled : 1 = false;  // its last receiver will throw it away
 };
 static_assert(sizeof(Packet) == 64, "one cache line");
 

@@ -241,7 +241,7 @@ TEST_CASE("behind a NIC that pauses for ever, those who go elsewhere are victims
         const auto route = router.ecmp(router.edge(GpuId{src}, GpuId{dst}), 50'000);
         return n.connect(path_of(fabric, *route));
     };
-    n.pause_for_ever(fabric.find_link("tor[1] > host[4].nic[0]"));
+    n.set_trouble(fabric.find_link("tor[1] > host[4].nic[0]"), {.stuck = true});
     n.send(connect(0, 4), 8_MiB, 0);
     n.send(connect(1, 5), 8_MiB, 1);
     n.wake_at(SimTime{} + us(500));

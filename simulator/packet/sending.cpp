@@ -76,6 +76,9 @@ void Network::move(ConnectionId id, const Path& path) {
     const auto there = routes_.begin() + c.first_there;
     const auto end = std::find(there, routes_.end(), kNone);
     if (std::equal(path.there.begin(), path.there.end(), there, end, same)) return;
+    // Between the same ends switches spread its packets anyway; those on the way will arrive.
+    const bool spread =
+        c.row != kNone && same(path.there.front(), c.port) && same(path.there.back(), c.there);
     if (c.sending == Sending::kReady) {  // leaves the ring of its old port
         Port& p = ports_[c.port];
         std::uint32_t before = kNone;
@@ -85,7 +88,11 @@ void Network::move(ConnectionId id, const Path& path) {
         c.sending = Sending::kNothing;
     }
     lay(id, path);
-    rewind(id);
+    if (!spread) {
+        rewind(id);
+        c.backoff = 0;
+        if (c.acked != c.posted) c.give_up_at = now().ps() + timeout(c);
+    }
     resume(id);
 }
 

@@ -33,10 +33,12 @@ void Network::prepare_spreading() {
     if (options_.spread == Spread::kFlowlet) flowlets_.resize(fabric_->nodes().size());
 }
 
+/// kNone: there is no way on.
 std::uint32_t Network::next_link(Packet& p, NodeId at) {
     if (p.row == kNone) return routes_[p.route++];
     const std::span<const std::uint32_t> ways = forwarding_.next(p.row, at);
-    if (ways.empty()) return p.route;  // its last switch: a packet that is spread knows the exit
+    // A packet that is spread knows the exit of its last switch.
+    if (ways.empty()) return fabric_->link(LinkId{p.route}).from == at ? p.route : kNone;
     if (!adaptive_.empty() && p.kind == Kind::kData) return adaptive_link(p, at, ways);
     const std::uint64_t hash = mix64(mix64(p.flow, p.entropy), mix64(options_.seed, at.value()));
     return ways[hash % ways.size()];

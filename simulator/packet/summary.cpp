@@ -17,6 +17,9 @@ void add_totals(const Totals& t, PacketSummary& p) {
     p.repeated = t.repeated;
     p.marked = t.marked;
     p.dropped = t.dropped;
+    p.lost = t.lost;
+    p.spoiled = t.spoiled;
+    p.storms = t.storms;
     p.trimmed = t.trimmed;
     p.timeouts = t.timeouts;
     p.pauses = t.pauses;

@@ -52,11 +52,8 @@ Partition hosts_by_turns() {
 }
 
 Failure change(LinkId link, Bandwidth rate, SimDuration at, SimDuration convergence) {
-    return {.at = SimTime{} + at,
-            .link = link,
-            .both_directions = true,
-            .rate = rate,
-            .convergence = convergence};
+    return rate == Bandwidth{} ? link_down(link, SimTime{} + at, convergence)
+                               : link_degraded(link, rate, SimTime{} + at, convergence);
 }
 
 TEST_CASE("undisturbed collectives take the naive simulation's time", "[differential]") {

@@ -109,11 +109,8 @@ TEST_CASE("a port that fails in mid-run costs what is left of the other, and not
     Scenario s = scenario_of(c, fabric, w);
     s.network = NetworkModel::kPacket;
     const double healthy = seconds_of(simulate(s));
-    s.failures = {{.at = SimTime{} + us(400),
-                   .link = fabric.find_link("host[0].nic[0]:0 > tor[0]"),
-                   .both_directions = true,
-                   .rate = {},
-                   .convergence = us(100)}};
+    s.failures = {
+        link_down(fabric.find_link("host[0].nic[0]:0 > tor[0]"), SimTime{} + us(400), us(100))};
     const Result broken = simulate(s);
     CHECK(seconds_of(broken) > healthy * 1.2);
     CHECK(seconds_of(broken) < healthy * 2.2);

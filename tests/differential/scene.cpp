@@ -94,7 +94,7 @@ NaiveResult Theatre::naive_result() const {
         s.collectives.push_back({&plans_[j], scene_.jobs[j].size, members(j)});
     for (const Failure& f : failures_)
         s.failures.push_back(
-            {seconds(f.at.ps()), f.link, f.both_directions, f.rate, seconds(f.convergence.ps())});
+            {seconds(f.at.ps()), f.target.link, !f.one_way, f.rate, seconds(f.convergence.ps())});
     return naive_fluid(s);
 }
 

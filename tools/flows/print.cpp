@@ -33,6 +33,10 @@ constexpr Counter kCounters[] = {{"events", "events", &Totals::events},
                                  {"dropped_packets", "dropped", &Totals::dropped},
                                  {"trimmed_packets", "trimmed", &Totals::trimmed},
                                  {"timeouts", "timeouts", &Totals::timeouts}};
+/// Named where there are any.
+constexpr Counter kRare[] = {{"lost_packets", "lost by links", &Totals::lost},
+                             {"spoiled_packets", "spoiled on the way", &Totals::spoiled},
+                             {"storms", "storms ended by watchdogs", &Totals::storms}};
 
 template <class Text>
 std::string times_line(const char* label, const Percentiles& p, const Text& text) {
@@ -66,6 +70,9 @@ std::string counters_text(const FlowReport& r) {
         if (c.label == nullptr) continue;
         out += fmt::format("{}{} {}", out.empty() ? "  " : ", ", c.label, r.run->totals.*c.value);
     }
+    for (const Counter& c : kRare)
+        if (r.run->totals.*c.value != 0)
+            out += fmt::format(", {} {}", c.label, r.run->totals.*c.value);
     return out + fmt::format("\n  {} connections; the fullest switch held {}\n", r.run->connections,
                              to_string(r.fullest_switch));
 }
@@ -92,11 +99,12 @@ Json group_json(const FlowGroup& g) {
 }
 
 Json options_json(const packet::PacketOptions& o) {
-    return {{"congestion_control", o.congestion},     {"spread", name_of(o.spread)},
-            {"recovery", name_of(o.recovery)},        {"overflow", name_of(o.overflow)},
-            {"payload_bytes", o.payload.count()},     {"header_bytes", o.header.count()},
-            {"ack_every_bytes", o.ack_every.count()}, {"buffer_bytes", o.buffer.count()},
-            {"queue_bytes", o.queue.count()},         {"seed", o.seed}};
+    return {{"congestion_control", o.congestion},      {"spread", name_of(o.spread)},
+            {"recovery", name_of(o.recovery)},         {"overflow", name_of(o.overflow)},
+            {"payload_bytes", o.payload.count()},      {"header_bytes", o.header.count()},
+            {"ack_every_bytes", o.ack_every.count()},  {"buffer_bytes", o.buffer.count()},
+            {"queue_bytes", o.queue.count()},          {"seed", o.seed},
+            {"watchdog", packet::text_of(o.watchdog)}, {"fec", text_of(o.fec)}};
 }
 
 std::string cell(SimTime t) {
@@ -140,6 +148,7 @@ std::string flows_text(const FlowReport& r) {
     const std::string packets = packets_text(rest);
     const std::size_t more = packets.find('\n');
     if (more != std::string::npos) out += packets.substr(more + 1) + "\n";
+    for (const Failure& f : r.failures) out += "  fails: " + to_string(*r.fabric, f) + "\n";
     for (const std::string& note : r.set->notes) out += "  assumed: " + note + "\n";
     for (const std::string& a : r.fabric->assumptions()) out += "  assumed: " + a + "\n";
     return out;
@@ -148,8 +157,12 @@ std::string flows_text(const FlowReport& r) {
 std::string flows_json(const FlowReport& r) {
     Json totals = Json::object();
     for (const Counter& c : kCounters) totals[c.key] = r.run->totals.*c.value;
+    for (const Counter& c : kRare)
+        if (r.run->totals.*c.value != 0) totals[c.key] = r.run->totals.*c.value;
     Json groups = Json::array();
     for (const FlowGroup& g : r.groups) groups.push_back(group_json(g));
+    Json failures = Json::array();
+    for (const Failure& f : r.failures) failures.push_back(to_string(*r.fabric, f));
     Json assumed = r.set->notes;
     for (const std::string& a : r.fabric->assumptions()) assumed.push_back(a);
     const Json j{{"schema", "weft/flows/1"},
@@ -159,6 +172,7 @@ std::string flows_json(const FlowReport& r) {
                    {"digest", fmt::format("{:016x}", r.fabric->digest())},
                    {"hosts", r.fabric->gpus().size()}}},
                  {"options", options_json(r.options)},
+                 {"failures", failures},
                  {"flows", r.set->flows.size()},
                  {"connections", r.run->connections},
                  {"end_ps", r.run->end.ps()},

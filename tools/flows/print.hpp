@@ -13,6 +13,7 @@ struct FlowReport {
     const FlowSet* set = nullptr;
     const packet::FlowRun* run = nullptr;
     packet::PacketOptions options;
+    std::vector<Failure> failures;
     std::string input;                      // "incast.cm", "websearch:load=50%"
     std::vector<packet::FlowGroup> groups;  // of `set` and `run`
     Bytes fullest_switch;                   // the most that one held

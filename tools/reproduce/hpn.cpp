@@ -126,12 +126,7 @@ void against_dcn(Bench& bench, std::vector<Finding>& out) {
 
 /// Both directions of the cable between a NIC's port 0 and its ToR, down from the start.
 Failure port_down(const Fabric& fabric, GpuId gpu) {
-    const NicId nic = fabric.gpu(gpu).nics.front();
-    return {.at = SimTime{0},
-            .link = fabric.nic(nic).ports.front(),
-            .both_directions = true,
-            .rate = Bandwidth{0},
-            .convergence = SimDuration{0}};
+    return link_down(fabric.nic(fabric.gpu(gpu).nics.front()).ports.front(), SimTime{});
 }
 
 void lost_link(Bench& bench, std::vector<Finding>& out) {
