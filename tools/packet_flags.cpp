@@ -40,6 +40,9 @@ void add_packet_flags(CLI::App& sub, PacketFlags& flags) {
         "packets out of order: go-back-n, selective or unordered (default: by --spread)");
     add("--reorder-buffer", flags.reorder_buffer,
         "of a receiver: how far packets may run ahead of one that is missing (default: no bound)");
+    sub.add_flag("--cut-through", flags.cut_through,
+                 "packet: switches pass a packet on as its header has come, where rates are equal")
+        ->group("Packets");
     add("--qp-rate", flags.qp_rate, "most of a queue pair (default: as congestion control has it)");
     add("--nic-rate", flags.nic_rate, "most that a NIC port sends (default: its line rate)");
     add("--overflow", flags.overflow, "a full queue: pause (PFC), drop or trim");
@@ -160,6 +163,7 @@ packet::PacketOptions packet_options(const PacketFlags& flags, std::uint64_t see
     if (!flags.queue.empty()) o.queue = parse_flag("--queue", flags.queue, parse_bytes);
     o.watchdog = watchdog(flags.watchdog);
     o.fec = fec(flags.fec);
+    o.cut_through = flags.cut_through;
     o.seed = seed;
     o.record = true;
     return o;

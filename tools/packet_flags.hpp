@@ -23,6 +23,7 @@ struct PacketFlags {
     std::string nic_rate;
     std::string watchdog = "off";
     std::string fec = "off";
+    bool cut_through = false;
 };
 
 void add_packet_flags(CLI::App& sub, PacketFlags& flags);

@@ -38,6 +38,7 @@ Network::Network(const Fabric& fabric, const PacketOptions& options)
       ports_(fabric.links().size()),
       counts_(fabric.links().size()),
       is_switch_(fabric.nodes().size(), 0),
+      header_bytes_(static_cast<std::uint32_t>(options.header.count())),
       wires_(static_cast<std::uint32_t>(fabric.links().size())) {
     if (options.watchdog.on) watches_.resize(wires_);
     if (options.reorder_buffer > Bytes{0})
@@ -65,6 +66,7 @@ void Network::make_ports() {
         Port& p = ports_[i];
         p.latency = latency_of(static_cast<std::uint32_t>(i)).ps();
         p.to = l.to.value();
+        p.early = options_.cut_through && is_switch_[p.to] != 0 && l.kind != LinkKind::kScaleUp;
         if (l.kind != LinkKind::kScaleUp)
             p.header = static_cast<std::uint32_t>(options_.header.count());
         set_rate(LinkId{i}, known_.rate(LinkId{i}));
@@ -171,7 +173,10 @@ void Network::on_wire(std::uint32_t link) {
     packet.ingress = link;
     packet.in = p.far;
     const std::uint32_t out = next_link(packet, NodeId{p.to});
-    out == kNone ? drop(link, id) : enqueue(out, id);
+    if (out == kNone) return drop(link, id);
+    // A port of another rate cannot begin before the last bit has come.
+    if (p.early && ports_[out].rate != p.rate) packet.at += rest_of(p, packet.bytes);
+    enqueue(out, id);
 }
 
 void Network::enqueue(std::uint32_t link, PacketId id) {
@@ -364,6 +369,11 @@ void Network::kick(std::uint32_t link) {
     const bool payload = !p.paused && (!p.queue[kPayload].empty() || p.ring_head != kNone);
     if (!p.up || (p.queue[kControl].empty() && !payload) || wheel_.pending(source)) return;
     if (p.free_at > now().ps()) return wheel_.set(source, SimTime{p.free_at});
+    if (options_.cut_through && p.memory != kNone) {
+        const Queue& first = p.queue[p.queue[kControl].empty() ? kPayload : kControl];
+        const std::int64_t there = first.empty() ? 0 : pool_[first.head].at;
+        if (there > now().ps()) return wheel_.set(source, SimTime{there});
+    }
     PacketId id = kNone;
     if (!p.queue[kControl].empty()) {
         id = p.queue[kControl].pop(pool_);
@@ -402,7 +412,7 @@ void Network::transmit(std::uint32_t link, PacketId id) {
     std::int64_t takes = wire_time(p, packet.bytes);
     if (p.fault != kNone) takes += strike(p, packet);
     p.free_at = std::max(p.free_at, now().ps()) + takes;
-    const std::int64_t at = p.free_at + p.latency;
+    const std::int64_t at = p.free_at + p.latency - (p.early ? rest_of(p, packet.bytes) : 0);
     packet.next = kNone;
     if (p.wire_head == kNone) {
         p.wire_head = id;

@@ -2,15 +2,16 @@
 // Network: every packet on every link of a Fabric.
 //
 // Models: NICs that pull packets from connections in turn as their port falls idle; switches that
-// store and forward, with two classes, a shared buffer, PFC and its watchdog, ECN, trimming, drops;
-// wires with latency and rate; ACKs that travel back as packets; congestion control and recovery at
-// the senders; failures (failing.cpp, topology/failure.hpp). Leaves out: the PCIe hop between GPU
-// and NIC where it is not slower than the port (its latency counts), header formats, the time a
-// switch takes to look up (put it into the latency of its links), cut-through.
+// store and forward, or cut through, with two classes, a shared buffer, PFC and its watchdog, ECN,
+// trimming, drops; wires with latency and rate; ACKs that travel back as packets; congestion
+// control and recovery at the senders; failures (failing.cpp, topology/failure.hpp). Leaves out:
+// the PCIe hop between GPU and NIC where it is not slower than the port (its latency counts),
+// header formats, the time a switch takes to look up (put it into the latency of its links).
 //
 // One event a wire (its head packet arrives) and, only while something waits, one a port. All state
 // is in flat arrays; an event allocates nothing. Order: wheel.hpp. Cost: about 64 B a packet in
 // flight, 250 B a link, 250 B a connection, besides its congestion control.
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <queue>
@@ -148,6 +149,7 @@ class Network {
         std::uint32_t ring_tail = kNone;
         std::uint32_t header = 0;  // of data packets there
         bool up = true;
+        bool early = false;            // the far end hears of a packet as its header is there
         bool stuck = false;            // paused for ever
         std::uint32_t fault = kNone;   // what befalls its packets
         std::uint32_t pauses = kNone;  // clocks of its pauses, where frames may be lost
@@ -229,6 +231,10 @@ class Network {
     void record_still_held(Recorder& r) const;
     [[nodiscard]] bool shares(ConnectionId id, std::uint32_t link) const;
     [[nodiscard]] bool crosses_root(const Victims& v, ConnectionId id, std::int64_t since) const;
+    /// From a packet's header at the far end to its last bit.
+    [[nodiscard]] std::int64_t rest_of(const Port& p, std::uint32_t bytes) const {
+        return wire_time(p, bytes) - wire_time(p, std::min(bytes, header_bytes_));
+    }
 
     // failing.cpp
     [[nodiscard]] SimDuration latency_of(std::uint32_t link) const;
@@ -245,6 +251,7 @@ class Network {
 
     // sending.cpp
     void lay(ConnectionId id, const Path& path);
+    [[nodiscard]] bool passes(std::uint32_t link, std::uint32_t next) const;
     void set_marking(const Path& path, const PathFacts& facts);
     void rewind(ConnectionId id);
     void look_for_work(ConnectionId id);
@@ -313,6 +320,7 @@ class Network {
     std::vector<Extra> extras_;
     std::uint32_t free_extra_ = kNone;
     std::vector<Report> reports_;
+    std::uint32_t header_bytes_ = 0;
     std::uint32_t most_ahead_ = kNone;  // packets beyond the first that is missing
     /// By link, where there are watchdogs at all.
     struct Watch {

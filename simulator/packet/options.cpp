@@ -33,6 +33,7 @@ std::vector<std::pair<std::string, std::string>> described(const PacketOptions& 
             {"reorder_buffer", bytes_or(o.reorder_buffer, "no bound")},
             {"qp_rate", rate_or(o.qp_rate, "by congestion control")},
             {"nic_rate", rate_or(o.nic_rate, "line rate")},
+            {"switches", o.cut_through ? "cut through" : "store and forward"},
             {"overflow", name_of(o.overflow)},
             {"watchdog", text_of(o.watchdog)},
             {"fec", text_of(o.fec)},

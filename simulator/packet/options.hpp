@@ -84,6 +84,9 @@ struct PacketOptions {
     /// The receiver reorders in so much memory: no packet goes that lies further beyond the first
     /// that is missing. 0: it places packets where they belong, without a bound.
     Bytes reorder_buffer;
+    /// A switch passes a packet on as soon as it has its header, to a port that is idle and no
+    /// faster or slower than the one it comes by; else it stores the packet first.
+    bool cut_through = false;
     Bandwidth qp_rate;   // most of one connection; 0: as congestion control has it
     Bandwidth nic_rate;  // most that a NIC's port takes from its connections; 0: its line rate
     Spread spread = Spread::kPath;

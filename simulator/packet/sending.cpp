@@ -61,13 +61,7 @@ void Network::lay(ConnectionId id, const Path& path) {
         c.row = forwarding_.row(path.there.back());
         c.there = path.there.back().value();
     }
-    const auto ack = static_cast<std::uint32_t>(options_.ack.count());
-    c.base_round_trip = 0;
-    for (const LinkId l : path.there)
-        c.base_round_trip +=
-            wire_time(ports_[l.index()], c.payload + c.header) + ports_[l.index()].latency;
-    for (const LinkId l : path.back)
-        c.base_round_trip += wire_time(ports_[l.index()], ack) + ports_[l.index()].latency;
+    c.base_round_trip = alone(id, Bytes{c.payload}).ps();
 }
 
 void Network::move(ConnectionId id, const Path& path) {
@@ -96,26 +90,36 @@ void Network::move(ConnectionId id, const Path& path) {
     resume(id);
 }
 
+/// Whether the packets of the first link go on to the second as soon as their header has come.
+bool Network::passes(std::uint32_t link, std::uint32_t next) const {
+    return next != kNone && ports_[link].early && ports_[next].rate == ports_[link].rate;
+}
+
 SimDuration Network::alone(ConnectionId id, Bytes size) const {
     const Connection& c = connections_[id];
     const std::int64_t packets = (size.count() + c.payload - 1) / c.payload;
     const auto last =
         c.header + static_cast<std::uint32_t>(size.count() - (packets - 1) * c.payload);
-    // Full packets leave link l at (sum of the times so far) + (packets - 2) x (the longest).
-    std::int64_t sum = 0, longest = 0, at = 0, latencies = 0;
+    // Full packet k starts on link l at `first` + k x (the longest so far); then the last one.
+    std::int64_t first = 0, longest = 0, begin = 0, end = 0, latencies = 0;
     for (std::uint32_t r = c.first_there; routes_[r] != kNone; ++r) {
         const Port& p = ports_[routes_[r]];
         const std::int64_t full = wire_time(p, c.header + c.payload);
-        sum += full;
         longest = std::max(longest, full);
-        if (packets > 1) at = std::max(at, sum + (packets - 2) * longest);
-        at += wire_time(p, last);
+        if (packets > 1) begin = std::max(begin, first + (packets - 2) * longest + full);
+        end = begin + wire_time(p, last);
+        const bool through = passes(routes_[r], routes_[r + 1]);
+        first += full - (through ? rest_of(p, c.header + c.payload) : 0);
+        begin = end - (through ? rest_of(p, last) : 0);
         latencies += p.latency;
     }
-    for (std::uint32_t r = c.back; routes_[r] != kNone; ++r)
-        at += wire_time(ports_[routes_[r]], static_cast<std::uint32_t>(options_.ack.count())) +
-              ports_[routes_[r]].latency;
-    return ps(at + latencies);
+    const auto ack = static_cast<std::uint32_t>(options_.ack.count());
+    for (std::uint32_t r = c.back; routes_[r] != kNone; ++r) {
+        const Port& p = ports_[routes_[r]];
+        end += wire_time(p, ack) + p.latency;
+        if (passes(routes_[r], routes_[r + 1])) end -= rest_of(p, ack);
+    }
+    return ps(end + latencies);
 }
 
 /// Ports mark as the congestion control wants it, from the first connection that uses them on.
