@@ -40,6 +40,9 @@ void add_packet_flags(CLI::App& sub, PacketFlags& flags) {
         "packets out of order: go-back-n, selective or unordered (default: by --spread)");
     add("--reorder-buffer", flags.reorder_buffer,
         "of a receiver: how far packets may run ahead of one that is missing (default: no bound)");
+    sub.add_flag("--credits", flags.credits,
+                 "packet: receivers grant what goes beyond the first window (UEC RCCC)")
+        ->group("Packets");
     sub.add_flag("--cut-through", flags.cut_through,
                  "packet: switches pass a packet on as its header has come, where rates are equal")
         ->group("Packets");
@@ -163,6 +166,7 @@ packet::PacketOptions packet_options(const PacketFlags& flags, std::uint64_t see
     if (!flags.queue.empty()) o.queue = parse_flag("--queue", flags.queue, parse_bytes);
     o.watchdog = watchdog(flags.watchdog);
     o.fec = fec(flags.fec);
+    o.credits = flags.credits;
     o.cut_through = flags.cut_through;
     o.seed = seed;
     o.record = true;

@@ -23,6 +23,7 @@ struct PacketFlags {
     std::string nic_rate;
     std::string watchdog = "off";
     std::string fec = "off";
+    bool credits = false;
     bool cut_through = false;
 };
 

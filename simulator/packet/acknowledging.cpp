@@ -64,6 +64,7 @@ std::int64_t Network::take_for_lost(Connection& c, std::uint32_t seq, PathNews h
     const std::int64_t bytes = bytes_of(c, seq);
     c.lost.set(seq, c.acked);
     c.in_flight -= bytes;
+    want(c, bytes);
     if (!sprays_.empty())
         sprays_[static_cast<std::size_t>(&c - connections_.data())].lost(seq, how, now(),
                                                                          spray_profile_);
@@ -147,6 +148,7 @@ void Network::on_nack(ConnectionId id, const Packet& p) {
     std::int64_t lost = 0;
     if (options_.recovery == Recovery::kGoBackN) {
         if (c.next > c.acked) lost = bytes_between(c, c.acked, c.next);
+        want(c, lost);
         go_to(c, c.acked);
         c.in_flight = 0;
     } else {
@@ -175,7 +177,10 @@ void Network::on_timer(ConnectionId id) {
 void Network::rewind(ConnectionId id) {
     Connection& c = connections_[id];
     c.again.clear();
+    // Whatever was granted may have been lost as well: a window again.
+    if (options_.credits) c.credit = CreditAccount{c.cc->window()};
     if (options_.recovery == Recovery::kGoBackN) {
+        if (c.next > c.acked) want(c, bytes_between(c, c.acked, c.next));
         go_to(c, c.acked);
     } else {
         for (std::uint32_t s = c.next; s-- != c.acked;) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "flow_control/cc/congestion_control.hpp"
+#include "flow_control/cc/credits.hpp"
 #include "simulator/packet/packet.hpp"
 
 namespace weft::packet {
@@ -97,8 +98,13 @@ struct Connection {
     std::uint32_t judged = 0;          // below it, overtaken packets were taken for lost, once each
     std::unique_ptr<CongestionControl> cc;
     std::int64_t base_round_trip = 0;
+    CreditAccount credit{Bytes{}};  // where receivers grant it
+    std::int64_t wanted = 0;        // beyond the first windows
+    std::int64_t told = 0;          // of that, what packets have said
     // The receiver.
     std::uint32_t expected = 0;
+    std::uint32_t payee = 0;             // among those that its port grants credit to
+    std::uint32_t heard = 0;             // of what the sender wants
     std::uint32_t receiving = kNone;     // message not wholly arrived
     std::uint32_t unreported = 0;        // payload since the last ACK
     std::uint32_t marked = 0;            // of the bytes since then

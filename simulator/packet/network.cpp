@@ -44,8 +44,10 @@ Network::Network(const Fabric& fabric, const PacketOptions& options)
     if (options.reorder_buffer > Bytes{0})
         most_ahead_ = static_cast<std::uint32_t>(
             std::max<std::int64_t>(1, options.reorder_buffer.count() / options.payload.count()));
+    if (options.credits) payers_.resize(wires_);
     chore_source_ = 2 * wires_ + static_cast<std::uint32_t>(watches_.size());
-    owner_ = chore_source_ + 1;
+    payers_at_ = chore_source_ + 1;
+    owner_ = payers_at_ + static_cast<std::uint32_t>(payers_.size());
     wheel_.grow(std::size_t{owner_} + 1);
     make_ports();
     make_memories();
@@ -144,6 +146,8 @@ Network::Stop Network::run() {
             on_timer(source - owner_ - 1);
         } else if (source == owner_) {
             return Stop::kWoken;
+        } else if (source >= payers_at_) {
+            on_payer(source - payers_at_);
         } else if (source == chore_source_) {
             on_chores();
         } else {

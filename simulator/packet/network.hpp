@@ -69,6 +69,8 @@ struct Totals {
     std::uint64_t pauses = 0;
     std::uint64_t marked = 0;
     std::uint64_t storms = 0;  // detected by watchdogs
+    std::uint64_t credit_wanted = 0;  // bytes that receivers heard of
+    std::uint64_t credit_granted = 0;
 };
 
 /// What a network holds, in bytes.
@@ -283,6 +285,15 @@ class Network {
     void finish_acked(Connection& c);
     void give_up(Connection& c);
 
+    // crediting.cpp
+    void open_account(ConnectionId id);
+    void open_window(Connection& c);
+    void want(Connection& c, std::int64_t bytes);
+    void hear_wants(Connection& c, std::uint32_t told);
+    void pace(std::uint32_t port);
+    void on_payer(std::uint32_t port);
+    void on_credit(const Packet& p);
+
     // receiving.cpp
     void receive(PacketId id);
     void receive_data(Packet& p);
@@ -294,6 +305,7 @@ class Network {
     [[nodiscard]] std::uint32_t take_extra();
     void give_extra(Packet& p);
 
+    static constexpr std::int64_t kWantUnit = 64;  // bytes, in which packets say what is wanted
     static constexpr int kRateBits = 20;
     static constexpr std::uint64_t kUp = (std::uint64_t{1} << kRateBits) - 1;
 
@@ -332,9 +344,16 @@ class Network {
     std::vector<PauseClock> pauses_;
     using Chore = std::pair<SimTime, std::uint32_t>;  // when to look at the pauses of a link
     std::priority_queue<Chore, std::vector<Chore>, std::greater<>> chores_;
+    /// By link, where receivers grant credit.
+    struct Payer {
+        std::unique_ptr<CreditPacer> pacer;
+        std::vector<ConnectionId> payees;
+    };
+    std::vector<Payer> payers_;
     std::uint32_t wires_ = 0;  // sources of events: wires, ports, watchdogs if any,
     std::uint32_t chore_source_ = 0;
-    std::uint32_t owner_ = 0;  // and after it the connections
+    std::uint32_t payers_at_ = 0;  // those who grant credit if any
+    std::uint32_t owner_ = 0;      // and after it the connections
     Totals totals_;
     std::unique_ptr<Recorder> recorder_;
     std::int64_t sample_at_ = INT64_MAX;  // ports are asked before any later event

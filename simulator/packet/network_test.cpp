@@ -51,6 +51,7 @@ void conserved(const FlowSet& set, const PacketOptions& o, const FlowRun& run) {
     CHECK(t.delivered == static_cast<std::uint64_t>(packets));
     CHECK(t.sent == t.delivered + t.duplicates + t.refused + t.dropped_data + t.trimmed);
     CHECK(t.sent == t.delivered + t.repeated);
+    CHECK(t.credit_granted == t.credit_wanted);
     for (const FlowTimes& f : run.flows) {
         // On several paths the last, short packet need not wait for the one before it.
         const SimDuration overtaken = o.spread == Spread::kPath ? SimDuration{} : ps(2 * 83'200);
@@ -238,6 +239,7 @@ TEST_CASE("every packet arrives once and is accounted for, however they are lost
         o.cut_through = r.below(3) == 0;
         if (r.below(2) == 0) o.ack_every = Bytes{};
         if (o.overflow != Overflow::kPause) o.queue = Bytes{4160 * (2 + (std::int64_t)r.below(30))};
+        o.credits = r.below(3) == 0;
         const auto& rows = congestion_controls().rows();
         o.congestion = rows[r.below(rows.size())].info.name;
         INFO("seed " << seed);

@@ -27,6 +27,7 @@ std::vector<std::pair<std::string, std::string>> described(const PacketOptions& 
             {"header", to_string(o.header)},
             {"ack_every", to_string(o.ack_every)},
             {"congestion", o.congestion},
+            {"credits", o.credits ? "from receivers" : "none"},
             {"spread", name_of(o.spread)},
             {"flowlet_gap", to_string(o.flowlet_gap)},
             {"recovery", name_of(o.recovery)},

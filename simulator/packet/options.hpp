@@ -93,6 +93,9 @@ struct PacketOptions {
     std::uint32_t entropies = 64;      // a power of two, at most 256
     SimDuration flowlet_gap = us(10);  // a longer pause of a flow lets it take another port
     std::string congestion = "window";
+    /// Receivers grant what goes beyond the first window: UEC's RCCC (cc/credits.hpp), beside the
+    /// congestion control of the sender.
+    bool credits = false;
     bool mark_by_algorithm = true;  // ECN as the congestion control wants it, else `marking`
     EcnProfile marking;
     Overflow overflow = Overflow::kPause;

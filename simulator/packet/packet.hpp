@@ -14,7 +14,7 @@ namespace weft::packet {
 using PacketId = std::uint32_t;
 inline constexpr std::uint32_t kNone = ~std::uint32_t{0};
 
-enum class Kind : std::uint8_t { kData, kAck, kNack, kNotify, kPause };
+enum class Kind : std::uint8_t { kData, kAck, kNack, kNotify, kPause, kCredit };
 
 /// Classes of a port: control goes first.
 inline constexpr std::uint8_t kControl = 0;
@@ -29,8 +29,10 @@ struct Packet {
     std::int64_t stamp = 0;   // when it left its sender; an ACK brings it back
     std::int64_t at = 0;  // on the wire: when the last bit of the one behind it is at the far end;
                           // in a switch: since when it is there
-    std::uint32_t bytes = 0;        // on the wire
-    std::uint32_t marked = 0;       // of an ACK: bytes that arrived marked since the last one
+    std::uint32_t bytes = 0;  // on the wire
+    // Of an ACK: bytes that arrived marked since the last one; of data: what its sender wants in
+    // all; of a credit: what it may send.
+    std::uint32_t marked = 0;
     std::uint32_t echo = 0;         // of an ACK: the packet that caused it
     std::uint32_t extra = kNone;    // what few packets carry
     std::uint32_t ingress = kNone;  // the link it came in by

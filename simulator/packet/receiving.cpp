@@ -23,6 +23,9 @@ void Network::receive(PacketId id) {
             connections_[p.flow].cc->on_cnp(now());
             resume(p.flow);
             break;
+        case Kind::kCredit:
+            on_credit(p);
+            break;
         case Kind::kPause:
             break;
     }
@@ -31,6 +34,7 @@ void Network::receive(PacketId id) {
 
 void Network::receive_data(Packet& p) {
     Connection& c = connections_[p.flow];
+    if (options_.credits) hear_wants(c, p.marked);
     const bool known = p.seq < c.expected || c.arrived.test(p.seq, c.expected);
     if (p.trimmed) {
         if (!known) answer(p, Kind::kNack);

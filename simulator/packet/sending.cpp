@@ -35,6 +35,7 @@ ConnectionId Network::connect(const Path& path) {
     if (options_.spread != Spread::kPath && !chosen_by_switch(options_.spread))
         sprays_.emplace_back(spray_profile_, mix64(options_.seed, id));
     set_marking(path, facts);
+    if (options_.credits) open_account(id);
     arm(id);
     return id;
 }
@@ -160,6 +161,8 @@ void Network::send(ConnectionId id, Bytes size, std::uint64_t name) {
     if (c.receiving == kNone) c.receiving = m;
     c.newest = m;
     if (c.next + packets == c.posted) c.offered_at = std::max(c.offered_at, now().ps());
+    if (options_.credits && c.acked + packets == c.posted) open_window(c);
+    want(c, size.count() + packets * c.header);
     if (c.sending == Sending::kNothing) look_for_work(id);
 }
 
@@ -197,6 +200,11 @@ bool Network::may_send(ConnectionId id) {
     // A window that has shrunk may hold only packets that nobody answers yet: one more may ask.
     const bool answer_due = c.acked < c.asked;
     if (c.in_flight > 0 && answer_due && c.in_flight + bytes > c.cc->window().count()) {
+        c.sending = Sending::kWindow;
+        return false;
+    }
+    // Without credit one packet may say that more is wanted.
+    if (options_.credits && !c.credit.allows(Bytes{bytes}) && c.wanted <= c.told) {
         c.sending = Sending::kWindow;
         return false;
     }
@@ -254,6 +262,11 @@ PacketId Network::make_packet(ConnectionId id) {
     if (!sprays_.empty()) p.entropy = sprays_[id].next(p.seq, c.acked);
     p.stamp = now().ps();
     if (congestion_.row->make.needs.telemetry) p.extra = take_extra();
+    if (options_.credits) {
+        c.credit.sent(Bytes{p.bytes});
+        c.told = std::max(c.told, c.wanted);
+        p.marked = static_cast<std::uint32_t>((c.told + kWantUnit - 1) / kWantUnit);
+    }
     c.in_flight += p.bytes;
     c.sent_bytes += p.bytes;
     c.cc->sent(now(), Bytes{p.bytes});

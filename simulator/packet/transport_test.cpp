@@ -105,6 +105,45 @@ TEST_CASE("a reorder buffer bounds how far packets run ahead", "[property]") {
     CHECK(slow.flows[0].acknowledged.ps() == 256 * (4 * (83'200 + 1'280) + 8 * 1'000'000));
 }
 
+TEST_CASE("credits share a port between senders, and leave its queue empty", "[property]") {
+    const Fabric fabric = star(17);
+    const FlowSet set = incast(16, 4_MiB);
+    PacketOptions o;
+    o.credits = true;
+    o.recovery = Recovery::kUnordered;
+    o.overflow = Overflow::kTrim;
+    const FlowRun run = run_flows(fabric, set, o);
+    CHECK(run.totals.credit_granted == run.totals.credit_wanted);
+    // 99 % of the port once the first windows are through.
+    CHECK(goodput(set, run) > 0.97 * 400 * 4096 / 4160);
+    SimTime first = SimTime::never(), last;
+    for (const FlowTimes& t : run.flows) {
+        first = std::min(first, t.arrived);
+        last = std::max(last, t.arrived);
+    }
+    CHECK((last - first).ps() * 100 < last.ps());
+}
+
+TEST_CASE("credits come for messages that follow, at once or after a rest", "[unit]") {
+    const Fabric fabric = star(2);
+    PacketOptions o;
+    o.credits = true;
+    o.recovery = Recovery::kUnordered;
+    FlowSet set = incast(1, 3_MiB);
+    set.flows[0].connection = 0;
+    for (const int start : {20, 60, 200, 900}) {
+        set.flows.push_back(set.flows[0]);
+        set.flows.back().start = SimTime{} + us(start);
+    }
+    const FlowRun run = run_flows(fabric, set, o);
+    for (const FlowTimes& t : run.flows) CHECK(t.acknowledged != SimTime::never());
+    CHECK(run.totals.timeouts == 0);
+    CHECK(run.totals.credit_granted == run.totals.credit_wanted);
+    // The last finds an idle port: a window, and credit as it runs out.
+    const FlowTimes& t = run.flows.back();
+    CHECK((t.acknowledged - t.start).ps() < t.alone.ps() * 102 / 100);
+}
+
 TEST_CASE("NICs and queue pairs keep to their limits", "[unit]") {
     const Fabric fabric = star(3);
     FlowSet set = incast(1, 8_MiB);

@@ -1,0 +1,72 @@
+// Receiver credits: what a sender may send is granted by the port that receives (UEC RCCC).
+#include "flow_control/cc/credits.hpp"
+#include "simulator/packet/network.hpp"
+
+namespace weft::packet {
+
+/// A connection joins the pacer of the port that it comes to.
+void Network::open_account(ConnectionId id) {
+    Connection& c = connections_[id];
+    const std::uint32_t port = routes_[c.back];
+    Payer& payer = payers_[port];
+    if (!payer.pacer)
+        payer.pacer = std::make_unique<CreditPacer>(CreditOptions{.line_rate = ports_[port].rate});
+    c.payee = static_cast<std::uint32_t>(payer.payees.size());
+    payer.payees.push_back(id);
+}
+
+/// A sender that was idle may send a window before any credit comes.
+void Network::open_window(Connection& c) {
+    c.credit = CreditAccount{c.cc->window()};
+    c.wanted = c.told - c.cc->window().count();
+}
+
+/// So much more is to be sent than was known.
+void Network::want(Connection& c, std::int64_t bytes) {
+    if (options_.credits) c.wanted += bytes;
+}
+
+/// A packet has told its receiver what its sender wants by then.
+void Network::hear_wants(Connection& c, std::uint32_t told) {
+    const std::uint32_t port = routes_[c.back];
+    // Counted modulo 2^32 units: an older packet, which says less, comes out negative.
+    const auto more = static_cast<std::int32_t>(told - c.heard);
+    if (more <= 0) return;
+    c.heard = told;
+    const Bytes bytes{more * kWantUnit};
+    totals_.credit_wanted += static_cast<std::uint64_t>(bytes.count());
+    payers_[port].pacer->wants(now(), c.payee, bytes);
+    pace(port);
+}
+
+void Network::pace(std::uint32_t port) {
+    const SimTime at = payers_[port].pacer->timer();
+    if (at != SimTime::never()) wheel_.at_latest(payers_at_ + port, std::max(at, now()));
+}
+
+/// The port grants its next credit.
+void Network::on_payer(std::uint32_t port) {
+    Payer& payer = payers_[port];
+    if (const auto grant = payer.pacer->grant(now())) {
+        const ConnectionId id = payer.payees[grant->sender];
+        const Connection& c = connections_[id];
+        const PacketId credit = pool_.take();
+        Packet& p = pool_[credit];
+        p.kind = Kind::kCredit;
+        p.cls = kControl;
+        p.bytes = static_cast<std::uint32_t>(options_.ack.count());
+        p.flow = id;
+        p.route = c.back + 1;
+        p.marked = static_cast<std::uint32_t>(grant->bytes.count());
+        totals_.credit_granted += p.marked;
+        enqueue(port, credit);
+    }
+    pace(port);
+}
+
+void Network::on_credit(const Packet& p) {
+    connections_[p.flow].credit.granted(Bytes{p.marked});
+    resume(p.flow);
+}
+
+}  // namespace weft::packet
