@@ -4,6 +4,8 @@
 //   rtt < low  R += step                     rtt > high   R *= 1 - beta (1 - high / rtt)
 //   g <= 0     R += n step, n = 5 from the fifth such update on, else 1
 //   g > 0      R *= 1 - beta g
+// Form `hpcc-ns3`, as its authors' ns-3 has it: n = hurry from the sixth increase in a row on,
+// below low as well.
 // Its fixed point is not unique (Zhu et al., ECN or Delay, CoNEXT 2016, section 4.2): any split of
 // the link with a constant queue between low and high is one. Form `patched` is that paper's
 // algorithm 2: between low and high, with weight w(g) = 0 below -1/4, 1 above 1/4, 2 g + 1/2,
@@ -21,6 +23,8 @@ namespace {
 
 struct Settings {
     bool patched;
+    bool always_hurry;  // below low as well
+    int hurry;          // steps at once
     double gain, beta;
     double low, high, least_trip;  // ps
     double step;                   // bit/s
@@ -49,12 +53,13 @@ class Timely final : public CongestionControl {
 
   private:
     static constexpr int kHurryAfter = 5;  // updates without a rising round trip
-    static constexpr int kHurry = 5;       // steps at once then
 
     void update(double rtt) {
         change_ += s_.gain * (rtt - before_ - change_);
         const double gradient = change_ / s_.least_trip;
-        if (rtt < s_.low) {
+        if (s_.always_hurry && (rtt < s_.low || (rtt <= s_.high && gradient <= 0))) {
+            current_ += s_.step * (++calm_ > kHurryAfter ? s_.hurry : 1);
+        } else if (rtt < s_.low) {
             calm_ = 0;
             current_ += s_.step;
         } else if (rtt > s_.high) {
@@ -66,7 +71,7 @@ class Timely final : public CongestionControl {
             current_ =
                 current_ * (1 - within(s_.beta * weight * error, 0, 1)) + s_.step * (1 - weight);
         } else if (gradient <= 0) {
-            current_ += s_.step * (++calm_ >= kHurryAfter ? kHurry : 1);
+            current_ += s_.step * (++calm_ >= kHurryAfter ? s_.hurry : 1);
         } else {
             calm_ = 0;
             current_ *= 1 - within(s_.beta * gradient, 0, 1);
@@ -88,7 +93,8 @@ class Timely final : public CongestionControl {
 };
 
 Settings settings_of(const Parameters& p, const PathFacts& path) {
-    const bool patched = p.choice("form", {"paper", "patched"}) == 1;
+    const std::size_t form = p.choice("form", {"paper", "patched", "hpcc-ns3"});
+    const bool patched = form == 1;
     const auto time = [&](const char* key) {
         const SimDuration d = p.duration(key);
         if (d < ns(1) || d > ms(1000)) p.reject(key, "1ns to 1s", "50us");
@@ -101,6 +107,8 @@ Settings settings_of(const Parameters& p, const PathFacts& path) {
                             ? (patched ? 0.008 : 0.8)
                             : static_cast<double>(p.share("beta", 1, 1'000'000'000)) / 1e9;
     const Settings s{.patched = patched,
+                     .always_hurry = form == 2,
+                     .hurry = p.count("hurry", 1, 1000),
                      .gain = static_cast<double>(p.share("gain", 1, 1'000'000'000)) / 1e9,
                      .beta = beta,
                      .low = time("low"),
@@ -124,7 +132,8 @@ CongestionRegistry::Row timely_row() {
          "Rate control by the gradient of the round-trip time",
          "Mittal et al., TIMELY: RTT-based congestion control for the datacenter, SIGCOMM 2015, "
          "algorithm 1; patched: Zhu et al., ECN or Delay, CoNEXT 2016, algorithm 2",
-         {{"form", "", "paper", "paper or patched"},
+         {{"form", "", "paper", "paper, patched or hpcc-ns3"},
+          {"hurry", "steps", "5", "of increase at once after a while of calm"},
           {"gain", "%", "87.5%", "weight of a new difference of round trips"},
           {"beta", "%", "form", "of decrease; form: 80 %, patched 0.8 %"},
           {"low", "time", "50us", "round trips below it always speed up"},

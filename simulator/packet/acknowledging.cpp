@@ -6,12 +6,14 @@
 namespace weft::packet {
 namespace {
 
-constexpr std::uint8_t kMostTimeouts = 16;  // in a row, then the connection gives up
+constexpr std::uint8_t kMostTimeouts = 16;   // in a row, then the connection gives up
+constexpr std::int64_t kCreditPatience = 8;  // timeouts that one waits for credit
 
 }  // namespace
 
 void Network::on_ack(ConnectionId id, const Packet& p) {
     Connection& c = connections_[id];
+    const bool advances = p.seq > c.acked;
     std::int64_t newly = take_cumulative(c, p.seq);
     if (p.extra != kNone) newly += take_selective(c, extras_[p.extra]);
     c.acked_bytes += static_cast<std::uint64_t>(newly);
@@ -32,7 +34,9 @@ void Network::on_ack(ConnectionId id, const Packet& p) {
                                        : std::span{x->hops}.first(p.hops)});
     if (lost > 0) c.cc->on_nack(now(), Bytes{lost});
     if (newly > 0) c.backoff = 0;
-    c.give_up_at = c.acked == c.next ? INT64_MAX : now().ps() + timeout(c);
+    // Counts for the first packet that is missing: answers to later ones change nothing.
+    if (advances) c.waited = false;
+    if (advances) c.give_up_at = c.acked == c.next ? INT64_MAX : now().ps() + timeout(c);
     finish_acked(c);
     resume(id);
 }
@@ -96,6 +100,7 @@ std::int64_t Network::infer_losses(Connection& c) {
 
 /// After something that may let a waiting connection go.
 void Network::resume(ConnectionId id) {
+    if (options_.repace) pace_by_rate(connections_[id]);
     if (connections_[id].sending == Sending::kReady) return arm(id);
     look_for_work(id);
 }
@@ -163,7 +168,11 @@ void Network::on_nack(ConnectionId id, const Packet& p) {
 void Network::on_timer(ConnectionId id) {
     Connection& c = connections_[id];
     while (c.cc->timer() <= now()) c.cc->on_timer(now());
-    if (c.give_up_at <= now().ps()) {
+    if (c.give_up_at <= now().ps() && !c.waited && c.lost.test(c.acked, c.acked)) {
+        c.waited = true;  // what is missing is known, and waits for credit: a while more
+        c.give_up_at = now().ps() + kCreditPatience * timeout(c);
+    } else if (c.give_up_at <= now().ps()) {
+        c.waited = false;
         ++totals_.timeouts;
         if (++c.backoff == kMostTimeouts) return give_up(c);
         rewind(id);

@@ -74,6 +74,8 @@ struct Connection {
     std::uint8_t backoff = 0;  // timeouts in a row
     bool gave_up = false;
     bool asked_again = false;  // receiver: the gap has been reported
+    bool speculates = false;   // sends a first window without credit
+    bool waited = false;       // once more, for credit
     // The sender.
     std::uint32_t posted = 0;
     std::uint32_t next = 0;     // the next new packet
@@ -81,7 +83,10 @@ struct Connection {
     std::uint32_t asked = 0;    // all before it that asked for an answer at once were sent
     std::uint32_t acked = 0;    // all before it have arrived
     std::int64_t in_flight = 0;
-    std::int64_t next_at = 0;     // pacing
+    std::int64_t next_at = 0;  // pacing: `paced` bytes from `paced_from` on at the rate now
+    std::int64_t paced_from = 0;
+    std::int64_t paced_rate = 0;
+    std::uint32_t paced = 0;
     std::int64_t offer = 0;       // bit/s on the wire that its owner hands over; 0: all at once
     std::int64_t offered_at = 0;  // the next new packet is there to be sent
     std::int64_t ready_at = 0;    // since when it is in the ring

@@ -15,15 +15,36 @@ void Network::open_account(ConnectionId id) {
     payer.payees.push_back(id);
 }
 
-/// A sender that was idle may send a window before any credit comes.
+/// A sender that was idle may send up to a window before any credit comes.
 void Network::open_window(Connection& c) {
     c.credit = CreditAccount{c.cc->window()};
     c.wanted = c.told - c.cc->window().count();
+    c.speculates = true;
 }
 
 /// So much more is to be sent than was known.
 void Network::want(Connection& c, std::int64_t bytes) {
     if (options_.credits) c.wanted += bytes;
+}
+
+/// What a packet says that leaves now.
+std::uint32_t Network::wants(Connection& c) {
+    c.told = std::max(c.told, c.wanted);
+    return static_cast<std::uint32_t>((c.told + kWantUnit - 1) / kWantUnit);
+}
+
+/// A sender without credit says that it wants more, in a packet of its own.
+void Network::tell_wants(ConnectionId id) {
+    Connection& c = connections_[id];
+    const PacketId want = pool_.take();
+    Packet& p = pool_[want];
+    p.kind = Kind::kWant;
+    p.cls = kControl;
+    p.bytes = static_cast<std::uint32_t>(options_.ack.count());
+    p.flow = id;
+    p.route = c.first_there + 1;
+    p.marked = wants(c);
+    enqueue(c.port, want);
 }
 
 /// A packet has told its receiver what its sender wants by then.
@@ -65,7 +86,13 @@ void Network::on_payer(std::uint32_t port) {
 }
 
 void Network::on_credit(const Packet& p) {
-    connections_[p.flow].credit.granted(Bytes{p.marked});
+    Connection& c = connections_[p.flow];
+    // From the first credit on it sends by credit alone: what is left of the window is wanted.
+    if (std::exchange(c.speculates, false) && c.credit.left() > Bytes{0}) {
+        c.wanted += c.credit.left().count();
+        c.credit = CreditAccount{Bytes{0}};
+    }
+    c.credit.granted(Bytes{p.marked});
     resume(p.flow);
 }
 

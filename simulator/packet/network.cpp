@@ -81,7 +81,9 @@ void Network::make_memories() {
         for (std::size_t k = 0; k < out.size(); ++k) {
             Port& p = ports_[out[k].index()];
             p.number = ports_[reverse(out[k]).index()].far = static_cast<std::uint16_t>(k);
-            if (is_switch_[i] != 0) p.memory = static_cast<std::uint32_t>(memories_.size());
+            if (is_switch_[i] == 0) continue;
+            p.memory = static_cast<std::uint32_t>(memories_.size());
+            if (!options_.mark_by_algorithm && marks(out[k])) p.marking = options_.marking;
         }
         if (is_switch_[i] == 0) continue;
         std::vector<PortBuffer> ports;
@@ -89,6 +91,10 @@ void Network::make_memories() {
             ports.push_back({headroom_of(fabric_->link(l), latency_of(l.value()), options_)});
         memories_.emplace_back(options_.memory ? *options_.memory : memory_of(NodeId{i}), ports);
     }
+}
+
+bool Network::marks(LinkId link) const {
+    return options_.mark_towards_hosts || is_switch_[fabric_->link(link).to.index()] != 0;
 }
 
 BufferProfile Network::memory_of(NodeId at) const {
@@ -436,7 +442,7 @@ void Network::transmit(std::uint32_t link, PacketId id) {
     }
     const bool more =
         !p.queue[kControl].empty() || !p.queue[kPayload].empty() || p.ring_head != kNone;
-    if (more) wheel_.set(wires_ + link, SimTime{p.free_at});
+    if (more && !wheel_.pending(wires_ + link)) wheel_.set(wires_ + link, SimTime{p.free_at});
 }
 
 }  // namespace weft::packet

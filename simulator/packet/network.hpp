@@ -200,6 +200,7 @@ class Network {
     void enqueue(std::uint32_t link, PacketId id);
     void make_memories();
     [[nodiscard]] BufferProfile memory_of(NodeId at) const;
+    [[nodiscard]] bool marks(LinkId link) const;
     void cut(std::uint32_t link, PacketId id);
     [[nodiscard]] bool store(const Port& out, const Packet& p);
     void release(const Port& out, const Packet& p);
@@ -268,6 +269,7 @@ class Network {
         return seq < c.acked || c.arrived_there.test(seq, c.acked);
     }
     void link_ring(Port& p, ConnectionId id);
+    void pace_by_rate(Connection& c);
 
     // acknowledging.cpp: what answers change at the sender.
     void on_ack(ConnectionId id, const Packet& p);
@@ -289,6 +291,8 @@ class Network {
     void open_account(ConnectionId id);
     void open_window(Connection& c);
     void want(Connection& c, std::int64_t bytes);
+    [[nodiscard]] std::uint32_t wants(Connection& c);
+    void tell_wants(ConnectionId id);
     void hear_wants(Connection& c, std::uint32_t told);
     void pace(std::uint32_t port);
     void on_payer(std::uint32_t port);
@@ -333,6 +337,7 @@ class Network {
     std::uint32_t free_extra_ = kNone;
     std::vector<Report> reports_;
     std::uint32_t header_bytes_ = 0;
+    bool all_mark_ = false;             // ports of paths that packets are spread over mark as well
     std::uint32_t most_ahead_ = kNone;  // packets beyond the first that is missing
     /// By link, where there are watchdogs at all.
     struct Watch {

@@ -87,6 +87,9 @@ struct PacketOptions {
     /// A switch passes a packet on as soon as it has its header, to a port that is idle and no
     /// faster or slower than the one it comes by; else it stores the packet first.
     bool cut_through = false;
+    /// A new rate also moves the packet that waits for its turn; else that waits as long as the old
+    /// rate said, as for all but HPCC in the ns-3 of HPCC's authors.
+    bool repace = true;
     Bandwidth qp_rate;   // most of one connection; 0: as congestion control has it
     Bandwidth nic_rate;  // most that a NIC's port takes from its connections; 0: its line rate
     Spread spread = Spread::kPath;
@@ -98,6 +101,7 @@ struct PacketOptions {
     bool credits = false;
     bool mark_by_algorithm = true;  // ECN as the congestion control wants it, else `marking`
     EcnProfile marking;
+    bool mark_towards_hosts = true;  // at the last hop as well; RCCC's receivers do without
     Overflow overflow = Overflow::kPause;
     /// Of a switch, shared by its ports. Zero: 25.8 us of the rate of every port (165 MB for 51.2
     /// Tbit/s, as Tomahawk 5 has it).

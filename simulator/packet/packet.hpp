@@ -14,7 +14,7 @@ namespace weft::packet {
 using PacketId = std::uint32_t;
 inline constexpr std::uint32_t kNone = ~std::uint32_t{0};
 
-enum class Kind : std::uint8_t { kData, kAck, kNack, kNotify, kPause, kCredit };
+enum class Kind : std::uint8_t { kData, kAck, kNack, kNotify, kPause, kCredit, kWant };
 
 /// Classes of a port: control goes first.
 inline constexpr std::uint8_t kControl = 0;

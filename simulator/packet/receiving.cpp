@@ -26,6 +26,9 @@ void Network::receive(PacketId id) {
         case Kind::kCredit:
             on_credit(p);
             break;
+        case Kind::kWant:
+            hear_wants(connections_[p.flow], p.marked);
+            break;
         case Kind::kPause:
             break;
     }
@@ -69,9 +72,9 @@ void Network::receive_data(Packet& p) {
     }
     if (options_.recovery != Recovery::kGoBackN) note(p);
     const bool at_once = options_.recovery == Recovery::kSelectiveRepeat
-                             ? p.seq >= c.expected
+                             ? gap_closed || p.seq >= c.expected
                              : options_.recovery == Recovery::kUnordered && p.congested;
-    if (c.unreported >= options_.ack_every.count() || p.ask || whole || gap_closed || at_once)
+    if (c.unreported >= options_.ack_every.count() || p.ask || whole || at_once)
         answer(p, Kind::kAck);
 }
 

@@ -123,18 +123,19 @@ SimDuration Network::alone(ConnectionId id, Bytes size) const {
     return ps(end + latencies);
 }
 
-/// Ports mark as the congestion control wants it, from the first connection that uses them on.
+/// Ports mark as the congestion control wants it, from the first connection that may use them on.
 void Network::set_marking(const Path& path, const PathFacts& facts) {
     const auto wanted = congestion_.row->make.needs.marking;
-    for (const LinkId l : path.there) {
+    if (!options_.mark_by_algorithm || wanted == nullptr) return;
+    const auto mark_by = [&](LinkId l) {
         Port& p = ports_[l.index()];
-        if (p.marking.on || p.memory == kNone) continue;
-        if (!options_.mark_by_algorithm) {
-            p.marking = options_.marking;
-        } else if (wanted != nullptr) {
+        if (p.up && !p.marking.on && p.memory != kNone && marks(l))
             p.marking = wanted(p.rate, facts);
-        }
-    }
+    };
+    for (const LinkId l : path.there) mark_by(l);
+    if (options_.spread == Spread::kPath || all_mark_) return;
+    all_mark_ = true;
+    for (std::size_t l = 0; l < ports_.size(); ++l) mark_by(LinkId{l});
 }
 
 void Network::send(ConnectionId id, Bytes size, std::uint64_t name) {
@@ -203,8 +204,8 @@ bool Network::may_send(ConnectionId id) {
         c.sending = Sending::kWindow;
         return false;
     }
-    // Without credit one packet may say that more is wanted.
-    if (options_.credits && !c.credit.allows(Bytes{bytes}) && c.wanted <= c.told) {
+    if (options_.credits && !c.credit.allows(Bytes{bytes})) {
+        if (c.wanted > c.told) tell_wants(id);
         c.sending = Sending::kWindow;
         return false;
     }
@@ -264,8 +265,7 @@ PacketId Network::make_packet(ConnectionId id) {
     if (congestion_.row->make.needs.telemetry) p.extra = take_extra();
     if (options_.credits) {
         c.credit.sent(Bytes{p.bytes});
-        c.told = std::max(c.told, c.wanted);
-        p.marked = static_cast<std::uint32_t>((c.told + kWantUnit - 1) / kWantUnit);
+        p.marked = wants(c);
     }
     c.in_flight += p.bytes;
     c.sent_bytes += p.bytes;
@@ -275,17 +275,27 @@ PacketId Network::make_packet(ConnectionId id) {
                         c.next - c.acked >= most_ahead_;
     p.ask = p.ask || filled;
     if (p.ask) c.asked = std::max(c.asked, p.seq + 1);
+    if (c.offer != 0 && !p.again)
+        c.offered_at += static_cast<std::int64_t>(p.bytes) * 8'000'000'000'000 / c.offer;
+    c.paced_from = std::max(c.next_at, now().ps());
+    c.paced = p.bytes;
+    c.paced_rate = 0;
+    pace_by_rate(c);
+    if (c.give_up_at == INT64_MAX || p.seq == c.acked) c.give_up_at = now().ps() + timeout(c);
+    return packet;
+}
+
+/// When the next packet may go after the last one; a new rate counts from then on too, so that a
+/// sender that was slow does not wait out what it had thought.
+void Network::pace_by_rate(Connection& c) {
     std::int64_t rate = c.cc->rate().bits_per_second();
     if (options_.qp_rate > Bandwidth{0}) rate = std::min(rate, options_.qp_rate.bits_per_second());
+    if (rate == c.paced_rate) return;
+    c.paced_rate = rate;
+    c.next_at = c.paced_from;
     if (rate < ports_[c.port].rate.bits_per_second())
-        c.next_at = std::max(c.next_at, now().ps()) +
-                    static_cast<std::int64_t>(p.bytes) * 8'000'000'000'000 / rate;
-    if (c.offer != 0 && !p.again) {
-        c.offered_at += static_cast<std::int64_t>(p.bytes) * 8'000'000'000'000 / c.offer;
-        c.next_at = std::max(c.next_at, c.offered_at);
-    }
-    if (c.give_up_at == INT64_MAX) c.give_up_at = now().ps() + timeout(c);
-    return packet;
+        c.next_at += static_cast<std::int64_t>(c.paced) * 8'000'000'000'000 / rate;
+    if (c.offer != 0) c.next_at = std::max(c.next_at, c.offered_at);
 }
 
 std::int64_t Network::timeout(const Connection& c) const {

@@ -6,209 +6,172 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <fmt/format.h>
-#include <fstream>
-#include <nlohmann/json.hpp>
+#include <sstream>
 
-#include "simulator/packet/flow_run.hpp"
+#include "tests/differential/referees.hpp"
 #include "tests/support/skip.hpp"
-#include "topology/fabrics/fabrics.hpp"
 
 using namespace weft;
-using namespace weft::packet;
 using Json = nlohmann::json;
 
 namespace {
 
-Json read(const std::string& scenario) {
-    std::ifstream in(tests::shared_data("referee/" + scenario + ".json"));
-    return in ? Json::parse(in) : Json{};
-}
-
-Fabric fabric_of(const Json& topology) {
-    const int hosts = topology["hosts"];
-    const bool star = topology["kind"] == "star";
-    const int leaves = star ? 1 : topology["leaves"].get<int>();
-    const int spines = star ? 0 : topology["spines"].get<int>();
-    return make_fabric("leaf-spine", {{"leaves", std::to_string(leaves)},
-                                      {"spines", std::to_string(spines)},
-                                      {"hosts_per_leaf", std::to_string(hosts / leaves)}});
-}
-
-FlowSet flows_of(const Json& rows) {
-    FlowSet set;
-    for (const Json& row : rows) {
-        FlowSpec f;
-        f.src = GpuId{row[0].get<int>()};
-        f.dst = GpuId{row[1].get<int>()};
-        f.size = Bytes{row[2].get<std::int64_t>()};
-        f.start = SimTime{row[3].get<std::int64_t>() * 1000};
-        set.flows.push_back(f);
-    }
-    return set;
-}
-
-/// Completion times in us, sorted.
-std::vector<double> ours(const Json& scenario, const PacketOptions& options, std::size_t seed = 0) {
-    const Json& rows =
-        scenario.contains("flows") ? scenario["flows"] : scenario["flows_by_seed"][seed];
-    const Fabric fabric = fabric_of(scenario["topology"]);
-    const FlowRun run = run_flows(fabric, flows_of(rows), options);
-    std::vector<double> times;
-    for (const FlowTimes& t : run.flows)
-        times.push_back(static_cast<double>((t.acknowledged - t.start).ps()) / 1e6);
-    std::sort(times.begin(), times.end());
-    return times;
-}
-
-std::vector<double> theirs(const Json& scenario, const std::string& referee, std::size_t seed = 0) {
-    const Json& lists = scenario["results"][referee]["fct"];
-    std::vector<double> times = lists[std::min(seed, lists.size() - 1)];
-    std::sort(times.begin(), times.end());
-    return times;
-}
-
-double mean(const std::vector<double>& v) {
-    double sum = 0;
-    for (const double x : v) sum += x;
-    return sum / static_cast<double>(v.size());
-}
-
-/// htsim's RoCE: line rate, go-back-N, PFC at 15 and 12 packets of an ingress, ACKs among the data.
-PacketOptions htsim_roce() {
-    PacketOptions o;
-    o.congestion = "fixed-rate";
-    o.ack_first = false;
-    o.ack_every = Bytes{};
-    BufferProfile memory = htsim_lossless_input(12, 15, Bytes{4096});
-    memory.class_count = kClasses;
-    memory.classes[kPayload] = memory.classes[0];
-    o.memory = memory;
-    return o;
-}
-
-/// SimAI's ns-3: 9000 B of payload, HPCC's buffer rules, one window for all flows.
-PacketOptions simai_ns3(const Json& scenario, const std::string& referee) {
-    const Json& derived = scenario["results"][referee]["derived"];
-    PacketOptions o;
-    o.payload = Bytes{9000};
-    o.header = Bytes{derived["header_B"].get<std::int64_t>()};
-    o.ack = Bytes{60 + derived["of_which_int_B"].get<std::int64_t>()};
-    o.ack_every = Bytes{};
-    o.ack_first = false;
-    o.fill_window = true;
-    o.memory = hpcc_ns3_buffer(Bytes{32 << 20});
-    o.base_rtt = ns(derived["maxRtt_ns"].get<std::int64_t>());
-    o.mark_by_algorithm = false;
-    o.marking = {true, Bytes{800'000}, Bytes{3'200'000}, 200'000'000, true};
-    return o;
-}
-
-/// htsim's UEC: queues of their own at every port, trimming, NSCC, one round trip for all flows.
-PacketOptions htsim_uec(const Json& scenario, const std::string& referee) {
-    const Json& derived = scenario["results"][referee]["derived"];
-    PacketOptions o;
-    o.recovery = Recovery::kUnordered;
-    o.spread = Spread::kEntropy;
-    o.overflow = Overflow::kTrim;
-    o.memory = output_queues(Bytes{derived["queue_bytes"].get<std::int64_t>()});
-    o.congestion = fmt::format("nscc:network-rtt={:.2f}ns",
-                               derived["network_max_unloaded_rtt_us"].get<double>() * 1000);
-    o.mark_by_algorithm = false;
-    o.marking = {true, Bytes{87'360}, Bytes{336'960}, 1'000'000'000, true};
-    return o;
-}
-
-/// htsim's Swift: 4096 B on the wire, drop-tail queues that never fill.
-PacketOptions htsim_swift() {
-    PacketOptions o;
-    o.congestion = "swift";
-    o.header = Bytes{};
-    o.ack = Bytes{40};
-    o.ack_every = Bytes{};
-    o.ack_first = false;
-    o.recovery = Recovery::kUnordered;
-    o.overflow = Overflow::kDrop;
-    o.memory = output_queues(Bytes{8'192'000});
-    return o;
-}
-
-struct Expectation {
-    const char* referee;
-    const char* scenario;
-    double mean;  // tolerance
+/// Ours over theirs, less one.
+struct Compared {
+    double mean = 0;
+    double p50 = 0;
+    double p99 = 0;
+    double last = 0;  // finish, the mean over seeds
+    double our_mean = 0;
+    double their_mean = 0;
 };
 
-PacketOptions options_of(const Expectation& e, const Json& data) {
-    const std::string referee = e.referee;
-    if (referee == "uec_nscc_trim") return htsim_uec(data, referee);
-    if (referee == "csg_swift") return htsim_swift();
-    PacketOptions o = simai_ns3(data, referee);
-    o.congestion = "dcqcn:set=simai,window=on";
-    if (referee == "ns3_hpcc") o.congestion = "hpcc:step=50Mbps";
-    if (referee == "ns3_dctcp") o.congestion = "dctcp:form=rate,gain=0.390625%,step=1000Mbps";
-    return o;
+Compared compare(const Json& data, const std::string& referee) {
+    std::vector<double> ours, theirs;
+    double our_last = 0, their_last = 0;
+    for (std::size_t seed = 0; seed < tests::seeds_of(data, referee); ++seed) {
+        const std::vector<double> us = tests::our_times(data, referee, seed);
+        const std::vector<double> them = tests::their_times(data, referee, seed);
+        our_last += us.back();
+        their_last += them.back();
+        ours.insert(ours.end(), us.begin(), us.end());
+        theirs.insert(theirs.end(), them.begin(), them.end());
+    }
+    std::sort(ours.begin(), ours.end());
+    std::sort(theirs.begin(), theirs.end());
+    Compared c;
+    c.our_mean = tests::mean_of(ours);
+    c.their_mean = tests::mean_of(theirs);
+    c.mean = c.our_mean / c.their_mean - 1;
+    c.p50 = tests::percentile_of(ours, 50) / tests::percentile_of(theirs, 50) - 1;
+    c.p99 = tests::percentile_of(ours, 99) / tests::percentile_of(theirs, 99) - 1;
+    c.last = our_last / their_last - 1;
+    return c;
+}
+
+/// How closely the README calls it sensible to agree; 0: not at all.
+struct Tolerance {
+    const char* referees;
+    const char* scenarios;
+    double mean;
+    double p99 = 0;
+    double last = 0;
+};
+
+// csg_hpcc is no referee (its README); uec_dctcp_trim is no congestion control that anybody has.
+// uec_rccc_trim turns on an "oversubscribed" control of its own on chains (s07, s11).
+constexpr Tolerance kTolerances[] = {
+    {"uec_nscc_trim uec_nscc_notrim uec_rccc_trim csg_roce_pfc", "s01 s02", 0.001, 0.001, 0.001},
+    {"ns3_dcqcn ns3_timely ns3_dctcp ns3_dcqcn_nowin ns3_timely_nowin ns3_dctcp_nowin", "s01 s02",
+     0.002, 0.002, 0.002},
+    {"ns3_hpcc", "s01 s02", 0.005, 0.005, 0.005},
+    {"uec_nscc_trim uec_nscc_notrim", "s03 s06 s07 s12", 0.05},
+    {"uec_nscc_trim uec_nscc_notrim uec_nscc_trim_oblivious", "s08 s13", 0.05, 0.10},
+    {"uec_nscc_trim uec_nscc_notrim", "s10 s11", 0.05, 0.10},
+    {"uec_nscc_trim", "s04 s05", 0.10, 0, 0.05},
+    {"uec_nscc_notrim", "s04 s05", 0.10, 0, 0.15},
+    {"uec_nscc_trim uec_nscc_notrim uec_rccc_trim", "s09", 0.05, 0.10},
+    {"uec_rccc_trim", "s03 s04 s05 s06 s08 s10 s12 s13", 0.05, 0.10},
+    {"csg_roce_pfc", "s03 s04 s05 s06 s07 s09 s10 s11 s12", 0.05, 0.10},
+    {"csg_roce_pfc csg_roce_pfc_ar", "s08 s13", 0.20},
+    {"csg_swift", "s03 s04 s05 s06 s12", 0.10, 0.10},
+    {"csg_swift", "s07 s08 s11 s13", 0.20, 0.20},
+    {"ns3_dcqcn ns3_timely ns3_dctcp", "s03 s06 s07 s12 s09", 0.02, 0.02},
+    {"ns3_dcqcn ns3_timely ns3_dctcp", "s08 s13", 0.02, 0.10},
+    {"ns3_dcqcn ns3_timely ns3_dctcp", "s04", 0.10, 0.10},
+    {"ns3_dcqcn ns3_timely ns3_dctcp", "s05", 0.15},
+    {"ns3_hpcc", "s03 s06 s07 s08 s09 s10 s11 s12 s13", 0.05, 0.10},
+    {"ns3_hpcc", "s04 s05", 0.10, 0.10},
+    {"ns3_dctcp_nowin", "s03 s04 s06 s07 s09 s12", 0.15},
+    {"ns3_dctcp_nowin", "s05", 0.15, 0.15},
+    {"ns3_dcqcn_nowin", "s06 s07", 0.30},
+};
+
+std::vector<std::string> words(const std::string& text) {
+    std::istringstream in(text);
+    std::vector<std::string> all;
+    for (std::string word; in >> word;) all.push_back(word);
+    return all;
+}
+
+constexpr const char* kScenarios[] = {
+    "s01_solo_star", "s02_solo_4links", "s03_two_to_one", "s04_incast8",        "s05_incast32",
+    "s06_join_half", "s07_parking_lot", "s08_perm64",     "s09_mice_elephants", "s10_alltoall16",
+    "s11_victim",    "s12_four_joins",  "s13_perm64_4MiB"};
+
+std::string file_of(const std::string& scenario) {
+    return *std::find_if(std::begin(kScenarios), std::end(kScenarios), [&](const std::string& s) {
+        return s.substr(0, scenario.size()) == scenario;
+    });
 }
 
 }  // namespace
 
-TEST_CASE("PFC without congestion control as htsim's RoCE has it", "[differential]") {
-    const char* scenario =
-        GENERATE("s01_solo_star", "s02_solo_4links", "s03_two_to_one", "s04_incast8",
-                 "s05_incast32", "s06_join_half", "s07_parking_lot", "s09_mice_elephants",
-                 "s10_alltoall16", "s11_victim", "s12_four_joins");
-    const Json data = read(scenario);
-    if (data.is_null()) WEFT_SKIP("no ../shared/data/referee");
-    const std::vector<double> us = ours(data, htsim_roce());
-    const std::vector<double> them = theirs(data, "csg_roce_pfc");
-    std::string all;
-    for (std::size_t i = 0; i < us.size() && i < 8; ++i)
-        all += fmt::format(" {:.2f}/{:.2f}", us[i], them[i]);
-    INFO(scenario << ": mean " << mean(us) << " of " << mean(them) << ":" << all);
-    CHECK(std::abs(mean(us) / mean(them) - 1) < 0.05);
+TEST_CASE("completion times are those of other simulators, within what is sensible",
+          "[differential]") {
+    if (tests::read_scenario("s01_solo_star").is_null()) WEFT_SKIP("no ../shared/data/referee");
+    std::size_t rows = 0;
+    for (const Tolerance& t : kTolerances)
+        for (const std::string& scenario : words(t.scenarios)) {
+            const Json data = tests::read_scenario(file_of(scenario));
+            for (const std::string& referee : words(t.referees)) {
+                if (!data["results"].contains(referee)) continue;
+                ++rows;
+                const Compared c = compare(data, referee);
+                INFO(referee << ' ' << scenario << ": mean " << c.our_mean << " of " << c.their_mean
+                             << " us, p99 " << c.p99 << ", last " << c.last);
+                CHECK(std::abs(c.mean) < t.mean);
+                if (t.p99 > 0) CHECK(std::abs(c.p99) < t.p99);
+                if (t.last > 0) CHECK(std::abs(c.last) < t.last);
+            }
+        }
+    CHECK(rows == 124);
 }
 
-// Not met, and so not here: ns3_hpcc s02 +0.8 % of a sensible 0.5 %. Not tried: s08 and s13, whose
-// paths hash differently, receiver credits, and rates without windows.
-TEST_CASE("other referees with their own parameters", "[differential]") {
-    const Expectation e = GENERATE(Expectation{"uec_nscc_trim", "s01_solo_star", 0.001},
-                                   Expectation{"uec_nscc_trim", "s02_solo_4links", 0.001},
-                                   Expectation{"uec_nscc_trim", "s03_two_to_one", 0.05},
-                                   Expectation{"uec_nscc_trim", "s04_incast8", 0.10},
-                                   Expectation{"uec_nscc_trim", "s05_incast32", 0.10},
-                                   Expectation{"uec_nscc_trim", "s06_join_half", 0.05},
-                                   Expectation{"uec_nscc_trim", "s07_parking_lot", 0.05},
-                                   Expectation{"uec_nscc_trim", "s10_alltoall16", 0.05},
-                                   Expectation{"uec_nscc_trim", "s11_victim", 0.05},
-                                   Expectation{"uec_nscc_trim", "s12_four_joins", 0.05},
-                                   Expectation{"csg_swift", "s03_two_to_one", 0.10},
-                                   Expectation{"csg_swift", "s04_incast8", 0.10},
-                                   Expectation{"csg_swift", "s05_incast32", 0.10},
-                                   Expectation{"csg_swift", "s06_join_half", 0.10},
-                                   Expectation{"csg_swift", "s12_four_joins", 0.10},
-                                   Expectation{"csg_swift", "s07_parking_lot", 0.20},
-                                   Expectation{"ns3_hpcc", "s01_solo_star", 0.005},
-                                   Expectation{"ns3_hpcc", "s03_two_to_one", 0.05},
-                                   Expectation{"ns3_hpcc", "s04_incast8", 0.10},
-                                   Expectation{"ns3_hpcc", "s05_incast32", 0.10},
-                                   Expectation{"ns3_hpcc", "s06_join_half", 0.05},
-                                   Expectation{"ns3_hpcc", "s12_four_joins", 0.05},
-                                   Expectation{"ns3_dcqcn", "s01_solo_star", 0.002},
-                                   Expectation{"ns3_dcqcn", "s02_solo_4links", 0.002},
-                                   Expectation{"ns3_dcqcn", "s03_two_to_one", 0.02},
-                                   Expectation{"ns3_dcqcn", "s06_join_half", 0.02},
-                                   Expectation{"ns3_dcqcn", "s07_parking_lot", 0.02},
-                                   Expectation{"ns3_dcqcn", "s12_four_joins", 0.02},
-                                   Expectation{"ns3_dcqcn", "s09_mice_elephants", 0.02},
-                                   Expectation{"ns3_dctcp", "s04_incast8", 0.10},
-                                   Expectation{"ns3_dctcp", "s05_incast32", 0.15},
-                                   Expectation{"ns3_dcqcn", "s04_incast8", 0.10},
-                                   Expectation{"ns3_dcqcn", "s05_incast32", 0.15});
-    const Json data = read(e.scenario);
+// Its seeds lie 20 to 160 % apart. Not met without windows: s05, where PFC holds 32 senders and the
+// README expects 15 % (DCQCN +20 %, TIMELY -17 %), and DCQCN in s04, 1413 us where the widened band
+// ends at 1337: the first marks come back as the last packets leave, and each packet that is caught
+// takes 724 us at the least rate (their seeds: 171 to 1045 us).
+TEST_CASE("DCQCN without windows lies within the band of the referee's seeds", "[differential]") {
+    const char* scenario = GENERATE("s03_two_to_one", "s09_mice_elephants", "s12_four_joins");
+    const Json data = tests::read_scenario(scenario);
     if (data.is_null()) WEFT_SKIP("no ../shared/data/referee");
-    const std::vector<double> us = ours(data, options_of(e, data));
-    std::vector<double> them;
-    for (std::size_t seed = 0; seed < data["results"][e.referee]["fct"].size(); ++seed)
-        for (const double t : theirs(data, e.referee, seed)) them.push_back(t);
-    INFO(e.referee << ' ' << e.scenario << ": mean " << mean(us) << " of " << mean(them));
-    CHECK(std::abs(mean(us) / mean(them) - 1) < e.mean);
+    double low = 1e300, high = 0, ours = 0;
+    const std::size_t seeds = tests::seeds_of(data, "ns3_dcqcn_nowin");
+    for (std::size_t seed = 0; seed < seeds; ++seed) {
+        const double mean = tests::mean_of(tests::their_times(data, "ns3_dcqcn_nowin", seed));
+        low = std::min(low, mean);
+        high = std::max(high, mean);
+        ours += tests::mean_of(tests::our_times(data, "ns3_dcqcn_nowin", seed)) /
+                static_cast<double>(seeds);
+    }
+    INFO(scenario << ": " << ours << " in " << low << " to " << high << " us");
+    CHECK(ours > low - (high - low) / 3);
+    CHECK(ours < high + (high - low) / 3);
+}
+
+TEST_CASE("without windows DCTCP is faster than DCQCN, and that than TIMELY", "[differential]") {
+    const Json data = tests::read_scenario("s06_join_half");
+    if (data.is_null()) WEFT_SKIP("no ../shared/data/referee");
+    const auto mean = [&](const char* referee) {
+        return tests::mean_of(tests::our_times(data, referee, 0));
+    };
+    CHECK(mean("ns3_dctcp_nowin") < mean("ns3_dcqcn_nowin"));
+    CHECK(mean("ns3_dcqcn_nowin") < mean("ns3_timely_nowin"));
+}
+
+TEST_CASE("all referees, as a table", "[.table]") {
+    for (const char* scenario : kScenarios) {
+        const Json data = tests::read_scenario(scenario);
+        if (data.is_null()) WEFT_SKIP("no ../shared/data/referee");
+        for (const auto& [referee, result] : data["results"].items()) {
+            if (referee == "csg_hpcc" || referee == "uec_dctcp_trim") continue;
+            const Compared c = compare(data, referee);
+            fmt::print(
+                "{:20} {:24} mean {:8.2f} {:8.2f} {:+6.1f} %  p50 {:+6.1f} %  p99 {:+6.1f} %  last "
+                "{:+6.1f} %\n",
+                scenario, referee, c.our_mean, c.their_mean, 100 * c.mean, 100 * c.p50, 100 * c.p99,
+                100 * c.last);
+        }
+    }
 }

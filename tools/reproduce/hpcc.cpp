@@ -37,7 +37,8 @@ packet::PacketOptions packet_options(const HpccOptions& options, const std::stri
     o.congestion = control;
     o.payload = Bytes{1000};
     o.buffer = Bytes{32'000'000};
-    o.ack_every = Bytes{0};  // each packet
+    o.ack_every = Bytes{0};        // each packet
+    o.repace = control == "hpcc";  // as the authors' ns-3 has it
     o.seed = options.seed;
     return o;
 }
