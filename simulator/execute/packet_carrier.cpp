@@ -19,17 +19,6 @@ std::uint64_t key_of(std::uint32_t channel, std::uint32_t stage, std::uint32_t p
     return mix64(mix64(channel, stage), mix64(peer, sequence));
 }
 
-template <class T>
-std::uint32_t take(std::vector<T>& all, std::vector<std::uint32_t>& free) {
-    if (free.empty()) {
-        all.emplace_back();
-        return static_cast<std::uint32_t>(all.size() - 1);
-    }
-    const std::uint32_t i = free.back();
-    free.pop_back();
-    return i;
-}
-
 }  // namespace
 
 PacketCarrier::PacketCarrier(const Scenario& s, const flow::Universe& u,
@@ -165,6 +154,7 @@ void PacketCarrier::start(const Carried& c, SimTime now) {
     job.left = job.ranks.size();
     job.members.clear();
     job.members.resize(job.ranks.size());
+    find_switches(job);
     ++running_;
     const Binding binding = bind_total(*job.plan, c.size, kElementSize);
     for (std::uint32_t m = 0; m < job.ranks.size(); ++m)
@@ -208,13 +198,20 @@ void PacketCarrier::ask(std::uint32_t job, std::uint32_t member, const Operation
     const std::uint64_t key = key_of(op.channel, op.stage, op.peer, op.sequence);
     if (m.early.erase(key) != 0) return m.cursor->arrived(op);
     m.asked.emplace(key, op);
+    if (switched(jobs_[job], member, op)) pull(job, member, op);
+}
+
+/// On the wire, with what the protocol adds.
+Bytes PacketCarrier::bytes_of(const Job& job, const Operation& op) const {
+    return Bytes{static_cast<std::int64_t>(Int128{op.elements} * kElementSize *
+                                           job.what.price.overhead_per_mille / 1000)};
 }
 
 void PacketCarrier::post(std::uint32_t id, std::uint32_t member, const Operation& op) {
     const Job& job = jobs_[id];
+    if (switched(job, member, op)) return post_switched(id, member, op);
     const std::uint32_t t = take(transits_, free_transits_);
-    const std::int64_t bytes = static_cast<std::int64_t>(Int128{op.elements} * kElementSize *
-                                                         job.what.price.overhead_per_mille / 1000);
+    const std::int64_t bytes = bytes_of(job, op).count();
     const std::uint32_t pipe = pipe_of(job.ranks[member], job.ranks[op.peer], op.channel,
                                        job.plan->channels[op.channel].rail);
     // What fits into a packet for each port is not worth cutting.
@@ -235,18 +232,22 @@ void PacketCarrier::post(std::uint32_t id, std::uint32_t member, const Operation
     // The one part of a small operation takes the ports in turn.
     const std::uint32_t turn = parts == 1 ? op.sequence + op.channel : 0;
     for (std::int64_t i = 0; i < parts; ++i)
-        send_part(t, static_cast<std::uint32_t>((i + turn) % ports),
-                  Bytes{bytes * (i + 1) / parts - bytes * i / parts});
+        send_on(pipe, static_cast<std::uint32_t>((i + turn) % ports),
+                Bytes{bytes * (i + 1) / parts - bytes * i / parts}, {.transit = t});
 }
 
-void PacketCarrier::send_part(std::uint32_t transit, std::uint32_t port, Bytes bytes) {
-    Pipe& p = pipes_[transits_[transit].pipe];
+void PacketCarrier::send_on(std::uint32_t pipe, std::uint32_t port, Bytes bytes, Part part) {
+    Pipe& p = pipes_[pipe];
     Port& q = p.ports[port];
-    const auto lane = static_cast<std::uint32_t>(q.balance.choose(bytes).value_or(0));
-    q.balance.post(lane, bytes);
-    const std::uint32_t part = take(parts_, free_parts_);
-    parts_[part] = {transit, port, lane, bytes, network_.now()};
-    network_.send(lane_of(p, port, lane).connection, bytes, part);
+    part.lane = static_cast<std::uint32_t>(q.balance.choose(bytes).value_or(0));
+    q.balance.post(part.lane, bytes);
+    part.pipe = pipe;
+    part.port = port;
+    part.bytes = bytes;
+    part.posted = network_.now();
+    const std::uint32_t index = take(parts_, free_parts_);
+    parts_[index] = part;
+    network_.send(lane_of(p, port, part.lane).connection, bytes, index);
 }
 
 void PacketCarrier::after(SimDuration wait, Due what, std::uint32_t index) {
@@ -257,8 +258,9 @@ void PacketCarrier::complain(const Pipe& p) const {
     throw ConfigError({.file = {},
                        .line = 0,
                        .key = "workload",
-                       .found = "rank " + std::to_string(p.src.value()) +
-                                " gave up sending to rank " + std::to_string(p.dst.value()) +
+                       .found = "rank " + std::to_string(p.src.value()) + " gave up sending to " +
+                                (p.to_switch ? std::string("its scale-up switch")
+                                             : "rank " + std::to_string(p.dst.value())) +
                                 " at " + to_string(network_.now()),
                        .expected = "a healthy path between all ranks that communicate",
                        .example = {}});
@@ -269,29 +271,44 @@ void PacketCarrier::hear() {
     for (const packet::Network::Report& r : network_.take_reports()) {
         const auto index = static_cast<std::uint32_t>(r.message);
         const Part part = parts_[index];
-        Transit& x = transits_[part.transit];
-        Pipe& p = pipes_[x.pipe];
+        Pipe& p = pipes_[part.pipe];
         Port& q = p.ports[part.port];
         if (r.what == packet::Network::What::kGaveUp) complain(p);
         if (r.what == packet::Network::What::kArrived) {
-            if (--x.to_arrive > 0) continue;
-            const flow::StepCosts& costs = jobs_[x.job].what.price.steps;
-            const Lane& lane = q.lanes[part.lane];
-            after(lane.outside + (p.scale_up ? costs.scale_up : costs.network), Due::kArrived,
-                  part.transit);
+            part_arrived(part);
             continue;
         }
         q.balance.complete(part.lane, part.bytes);
         note_time(p, q.lanes[part.lane], part);
         free_parts_.push_back(index);
-        if (--x.to_acknowledge > 0) continue;
-        const std::uint32_t job = x.job;
-        const std::uint32_t src = x.src;
-        jobs_[job].members[src].cursor->sent(x.op);
-        x.done_here = true;
-        release_if_done(part.transit);
-        pump(job, src);
+        part_acknowledged(part);
     }
+}
+
+void PacketCarrier::part_arrived(const Part& part) {
+    if (part.role == Role::kToSwitch) return at_switch(part.merge);
+    if (part.role == Role::kCopy && part.transit == packet::kNone) return;  // an owner's own
+    const bool merges = part.role == Role::kReduced;
+    const std::uint32_t job = merges ? merges_[part.merge].job : transits_[part.transit].job;
+    if (!merges && --transits_[part.transit].to_arrive > 0) return;
+    const Pipe& p = pipes_[part.pipe];
+    const flow::StepCosts& costs = jobs_[job].what.price.steps;
+    after(
+        p.ports[part.port].lanes[part.lane].outside + (p.scale_up ? costs.scale_up : costs.network),
+        merges ? Due::kMerged : Due::kArrived, merges ? part.merge : part.transit);
+}
+
+void PacketCarrier::part_acknowledged(const Part& part) {
+    if (part.role == Role::kToSwitch) return switch_acknowledged(part);
+    if (part.role != Role::kWhole) return;
+    Transit& x = transits_[part.transit];
+    if (--x.to_acknowledge > 0) return;
+    const std::uint32_t job = x.job;
+    const std::uint32_t src = x.src;
+    jobs_[job].members[src].cursor->sent(x.op);
+    x.done_here = true;
+    release_if_done(part.transit);
+    pump(job, src);
 }
 
 /// How long a message has taken, posted behind others of its queue pair or not.
@@ -336,6 +353,8 @@ void PacketCarrier::fire() {
         timers_.pop();
         if (t.what == Due::kArrived) {
             arrived(t.index);
+        } else if (t.what == Due::kMerged) {
+            merged(t.index);
         } else {
             ended_.push_back(jobs_[t.index].what.group);
             free_jobs_.push_back(t.index);
@@ -378,7 +397,8 @@ void PacketCarrier::set_epoch(std::size_t epoch, SimTime now) {
     epoch_ = epoch;
     set_links(now);
     if (!moved) return;
-    for (Pipe& p : pipes_) reroute(p);
+    for (Pipe& p : pipes_)
+        if (!p.to_switch) reroute(p);
 }
 
 Int128 PacketCarrier::carried_bits(LinkId link) const {

@@ -6,11 +6,12 @@
 // Models: queue pairs as the library has them (disjoint paths and least outstanding bytes, or
 // hashed with a static split; PXN through the scale-up link); the launch, and the cost of a step of
 // the protocol after each arrival; bytes of the protocol; failures: links change at once, queue
-// pairs move to new paths after the convergence and send again what was not acknowledged. Leaves
-// out: in-network reduction (sent point to point instead), PCIe except its latency, messages that
-// wait for their receiver (they are kept until it asks). The rate of a link is what the endpoint
-// leaves of it, plus the headers that packets add, at most nominal. Cost: a Cursor for every rank
-// of a running collective, besides the packets (network.hpp).
+// pairs move to new paths after the convergence and send again what was not acknowledged; what a
+// scale-up switch reduces or multicasts: every part goes to the switch once, and one copy to each
+// who gets it, as soon as the switch has the whole message. Leaves out: PCIe except its latency,
+// messages that wait for their receiver (they are kept until it asks), a switch's limits. The rate
+// of a link is what the endpoint leaves of it, plus the headers that packets add, at most nominal.
+// Cost: a Cursor for every rank of a running collective, besides the packets (network.hpp).
 #include <deque>
 #include <memory>
 #include <queue>
@@ -67,6 +68,7 @@ class PacketCarrier final : public Carrier {
         std::int32_t rail = kAny;
         std::uint32_t channel = 0;
         bool scale_up = false;
+        bool to_switch = false;   // between a rank and its scale-up switch, either way
         std::vector<Port> ports;  // bytes are split evenly over them
     };
     struct Member {
@@ -83,6 +85,8 @@ class PacketCarrier final : public Carrier {
         std::vector<Member> members;
         std::size_t left = 0;  // members not done
         SimTime start;
+        /// By channel, stage and cell: a switch carries it. Empty for stages that ask for none.
+        std::vector<std::vector<std::vector<char>>> switched;
     };
     /// One operation on its way.
     struct Transit {
@@ -96,14 +100,33 @@ class PacketCarrier final : public Carrier {
         bool done_there = false;  // the receiver has it
         bool done_here = false;   // and the sender knows
     };
+    enum class Role : std::uint8_t { kWhole, kToSwitch, kReduced, kCopy };
     struct Part {
-        std::uint32_t transit = 0;
+        std::uint32_t transit = packet::kNone;  // none: what an owner gives or gets itself
+        std::uint32_t merge = packet::kNone;
+        Role role = Role::kWhole;
+        std::uint32_t pipe = 0;
         std::uint32_t port = 0;
         std::uint32_t lane = 0;
         Bytes bytes;
         SimTime posted;
     };
-    enum class Due : std::uint8_t { kArrived, kEnded };
+    /// One chunk on its way through a scale-up switch: a reduction to its owner, or a multicast.
+    struct Merge {
+        std::uint64_t key = 0;
+        std::uint32_t job = 0;
+        std::uint32_t owner = 0;  // member
+        std::uint32_t channel = 0;
+        bool reduces = false;
+        bool given = false;         // the owner has asked for it, or given it
+        bool at_switch = false;     // of a multicast
+        bool acknowledged = false;  // of a multicast
+        std::uint32_t members = 0;
+        std::uint32_t to_come = 0;  // parts of a reduction
+        Bytes bytes;
+        std::vector<std::uint32_t> waiting;  // transits that it ends
+    };
+    enum class Due : std::uint8_t { kArrived, kMerged, kEnded };
     struct Timer {
         SimTime at;
         std::uint64_t order;
@@ -129,7 +152,38 @@ class PacketCarrier final : public Carrier {
     void make_ports(Pipe& p);
     [[nodiscard]] Lane& lane_of(Pipe& p, std::uint32_t port, std::uint32_t lane);
     void reroute(Pipe& p);
-    void send_part(std::uint32_t transit, std::uint32_t port, Bytes bytes);
+    void send_on(std::uint32_t pipe, std::uint32_t port, Bytes bytes, Part part);
+    [[nodiscard]] Bytes bytes_of(const Job& job, const Operation& op) const;
+
+    // packet_merges.cpp
+    void find_switches(Job& job) const;
+    [[nodiscard]] static bool switched(const Job& job, std::uint32_t member, const Operation& op);
+    [[nodiscard]] std::uint32_t merge_of(std::uint32_t job, std::uint32_t owner,
+                                         const Operation& op);
+    [[nodiscard]] Bytes switched_bytes(const Job& job, const Operation& op) const;
+    [[nodiscard]] std::uint32_t switch_pipe(RankId rank, std::uint32_t channel, bool up,
+                                            bool reducing);
+    void give(std::uint32_t merge, RankId from, std::uint32_t transit);
+    void hand_out(std::uint32_t merge, std::uint32_t to, std::uint32_t transit);
+    void post_switched(std::uint32_t id, std::uint32_t member, const Operation& op);
+    void pull(std::uint32_t job, std::uint32_t member, const Operation& op);
+    void at_switch(std::uint32_t merge);
+    void switch_acknowledged(const Part& part);
+    void merged(std::uint32_t merge);
+    void forget_if_done(std::uint32_t merge);
+
+    template <class T>
+    static std::uint32_t take(std::vector<T>& all, std::vector<std::uint32_t>& free) {
+        if (free.empty()) {
+            all.emplace_back();
+            return static_cast<std::uint32_t>(all.size() - 1);
+        }
+        const std::uint32_t i = free.back();
+        free.pop_back();
+        return i;
+    }
+    void part_arrived(const Part& part);
+    void part_acknowledged(const Part& part);
     void after(SimDuration wait, Due what, std::uint32_t index);
     void note_time(const Pipe& p, Lane& l, const Part& part);
 
@@ -148,6 +202,10 @@ class PacketCarrier final : public Carrier {
     std::vector<std::uint32_t> free_transits_;
     std::vector<Part> parts_;  // messages in the network, by their names
     std::vector<std::uint32_t> free_parts_;
+    std::vector<Merge> merges_;
+    std::vector<std::uint32_t> free_merges_;
+    std::unordered_map<std::uint64_t, std::uint32_t> merge_index_;   // looked up only
+    std::unordered_map<std::uint64_t, std::uint32_t> switch_pipes_;  // looked up only
     std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
     std::uint64_t order_ = 0;
     std::vector<GroupRef> ended_;

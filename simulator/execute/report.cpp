@@ -399,7 +399,7 @@ void Reporter::describe_packets() {
     for (const auto& [name, value] : packet::described(p)) m["packet." + name] = value;
     r_.assumptions.push_back(fmt::format(
         "packets of {} and {} of headers, congestion control {}, paths by {}, {}, a full switch: "
-        "{}; what a switch would reduce in network is sent point to point",
+        "{}",
         to_string(p.payload), to_string(p.header), p.congestion, name_of(p.spread),
         name_of(p.recovery), name_of(p.overflow)));
 }

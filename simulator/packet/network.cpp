@@ -177,9 +177,9 @@ void Network::on_wire(std::uint32_t link) {
         pool_.give(id);
         return;
     }
-    // A path may go on through a GPU or a NIC, which relay.
-    if (is_switch_[p.to] == 0 && (packet.row != kNone || routes_[packet.route] == kNone))
-        return packet.spoiled ? drop(link, id) : receive(id);
+    // A path may go on through a GPU or a NIC, which relay, or end in a switch.
+    const bool there = packet.row == kNone ? routes_[packet.route] == kNone : is_switch_[p.to] == 0;
+    if (there) return packet.spoiled ? drop(link, id) : receive(id);
     packet.ingress = link;
     packet.in = p.far;
     const std::uint32_t out = next_link(packet, NodeId{p.to});
@@ -195,7 +195,7 @@ void Network::enqueue(std::uint32_t link, PacketId id) {
     if (!out.up ||
         (!watches_.empty() && p.cls == kPayload && watches_[link].dog.drops(options_.watchdog)))
         return drop(link, id);
-    if (p.cls == kPayload && out.memory != kNone && !store(out, p)) {
+    if (p.cls == kPayload && out.memory != kNone && p.ingress != kNone && !store(out, p)) {
         if (options_.overflow != Overflow::kTrim || p.kind != Kind::kData) return drop(link, id);
         cut(link, id);
     }
@@ -245,7 +245,7 @@ bool Network::store(const Port& out, const Packet& p) {
 }
 
 void Network::release(const Port& out, const Packet& p) {
-    if (out.memory == kNone || p.cls != kPayload) return;
+    if (out.memory == kNone || p.cls != kPayload || p.ingress == kNone) return;
     SharedBuffer& memory = memories_[out.memory];
     memory.leave(p.in, kPayload, out.number, Bytes{p.bytes});
     if (memory.resume(p.in, kPayload)) tell_pause(p.ingress, false);
