@@ -68,7 +68,7 @@ struct Totals {
     std::uint64_t timeouts = 0;
     std::uint64_t pauses = 0;
     std::uint64_t marked = 0;
-    std::uint64_t storms = 0;  // detected by watchdogs
+    std::uint64_t storms = 0;         // detected by watchdogs
     std::uint64_t credit_wanted = 0;  // bytes that receivers heard of
     std::uint64_t credit_granted = 0;
 };
