@@ -160,7 +160,7 @@ struct QueueSample {
     SimDuration paused;
 };
 
-/// Ports of one kind, tier, plane and direction, or one port, sample by sample.
+/// Ports of one kind, tier, plane and direction that have sent, or one port, sample by sample.
 struct QueueSeries {
     std::string kind;
     std::int32_t tier = 0;

@@ -49,3 +49,59 @@ TEST_CASE("result json survives names that are not UTF-8", "[unit]") {
     r.warnings.push_back("\xff\xfe");
     CHECK_NOTHROW(nlohmann::json::parse(to_json(r)));
 }
+
+TEST_CASE("packets are columns by quantity, without those that are all zero", "[unit]") {
+    Result r;
+    CHECK_FALSE(nlohmann::json::parse(to_json(r)).contains("packets"));
+    r.packets.used = true;
+    r.packets.pauses = 3;
+    CHECK_FALSE(nlohmann::json::parse(to_json(r))["packets"].contains("over_time"));
+    r.packets.sample = us(2);
+    r.packets.begin = SimTime{} + us(1);
+    r.packets.end = SimTime{} + us(5);
+    QueueSeries q{.kind = "access", .tier = 1, .plane = 0, .up = false, .ports = 2};
+    q.samples = {{Bytes{70}, Bytes{7}, Bytes{900}, 0, 0, 1, us(1)}, {}};
+    r.packets.groups = {q};
+    r.packets.pause_roots = {"tor[0] > host[1].nic[0]"};
+    r.packets.paused_ports.push_back({.name = "agg[0] > tor[0]",
+                                      .pauses = 3,
+                                      .paused = us(1),
+                                      .spans = {{SimTime{}, SimTime{} + us(1), 3, us(1), 0}}});
+    r.packets.victims.push_back({"a", "b", us(4), "c", "d"});
+    Completions c;
+    c.what = "network messages";
+    c.count = 1;
+    c.slowdowns = {{1500, 1}};
+    r.packets.completions = {c};
+    r.packets.memory.all = 99;  // differs between compilers
+    const auto j = nlohmann::json::parse(to_json(r))["packets"];
+    const auto& group = j["over_time"]["groups"][0];
+    CHECK(group["most_queued_bytes"] == nlohmann::json({70, 0}));
+    CHECK(group["paused_ps"] == nlohmann::json({1'000'000, 0}));
+    CHECK(group["direction"] == "down");
+    CHECK_FALSE(group.contains("marked"));
+    CHECK(j["paused_ports"]["longest"][0]["spans"]["to_ps"][0] == 1'000'000);
+    CHECK(j["victims"]["longest"][0]["waited_ps"] == 4'000'000);
+    CHECK(j["completions"][0]["slowdowns"]["at_most_milli"][0] == 1500);
+    CHECK_FALSE(j.contains("memory"));
+    CHECK(j == nlohmann::json::parse(to_json(r.packets)));
+}
+
+TEST_CASE("the lines about packets name the worst, and what they cost in memory", "[unit]") {
+    PacketSummary p;
+    CHECK(packets_text(p).empty());
+    p.used = true;
+    p.sent = 10;
+    CHECK(packets_text(p) == "packets: 10 sent");
+    p.flows_held = 2;
+    p.connections = 9;
+    p.held = us(6);
+    p.victims.push_back({"host[1]", "host[2]", us(4), "tor[0] > agg[0]", "tor[1] > host[3]"});
+    p.memory = {.all = 12'000'000, .packets = 20'000, .a_switch = 1200, .a_flow = 400};
+    const std::string text = packets_text(p);
+    CHECK(text.find("victims of pauses: 2 of 9 connections, 6 us together; longest host[1] > "
+                    "host[2]: 4 us, held at tor[0] > agg[0] because of tor[1] > host[3]") !=
+          std::string::npos);
+    CHECK(text.find("12 MB: 1200 B a switch, 400 B a connection, 20 kB of packets") !=
+          std::string::npos);
+}

@@ -129,6 +129,7 @@ void Network::drop(std::uint32_t link, PacketId id) {
     if (p.lost) ++totals_.lost;
     if (p.spoiled) ++totals_.spoiled;
     ++counts_[link].dropped;
+    if (!ports_[link].awake) wake(link);
     give_extra(pool_[id]);
     pool_.give(id);
 }
@@ -312,6 +313,7 @@ void Network::hold(std::uint32_t link, bool held) {
         ++counts_[link].pauses;
         p.paused_at = now().ps();
         if (recorder_) recorder_->victims.pause(link);
+        if (!p.awake) wake(link);
         return;
     }
     counts_[link].paused += ps(now().ps() - p.paused_at);
@@ -433,7 +435,8 @@ void Network::transmit(std::uint32_t link, PacketId id) {
     }
     p.wire_tail = id;
     PortCounts& n = counts_[link];
-    if (n.packets++ == 0 && recorder_) record_first(link);
+    ++n.packets;
+    if (!p.awake) wake(link);
     n.bytes += packet.bytes;
     ++totals_.all_hops;
     if (packet.kind == Kind::kData) {

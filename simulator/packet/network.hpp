@@ -156,6 +156,7 @@ class Network {
         std::uint32_t fault = kNone;   // what befalls its packets
         std::uint32_t pauses = kNone;  // clocks of its pauses, where frames may be lost
         bool paused = false;           // the payload class, by PFC
+        bool awake = true;             // the recorder knows that it has something to tell
         std::uint16_t number = 0;      // among the ports of its node
         std::uint16_t far = 0;         // the number of its reverse there
         std::uint32_t memory = kNone;  // of the switch that it leaves
@@ -225,7 +226,7 @@ class Network {
 
     // recording.cpp
     void start_recording();
-    void record_first(std::uint32_t link);
+    void wake(std::uint32_t link);
     void take_samples();
     [[nodiscard]] PortSample since_sample(std::size_t active, SimTime at) const;
     void record_cause(std::uint32_t in_link);

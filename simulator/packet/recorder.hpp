@@ -20,7 +20,7 @@ struct PortGroup {
     std::int32_t plane = kAny;
     bool up = true;
     std::uint32_t ports = 0;
-    Bandwidth rate;  // of all
+    Bandwidth rate;  // of all of them together
 };
 
 struct Recorder {
@@ -48,8 +48,11 @@ struct Recorder {
     Series series;
     PauseLog pauses;
     Victims victims;
-    std::vector<Active> active;    // in the order of their first packet
-    std::vector<Deepest> deepest;  // by switch
+    std::vector<Active> active;        // in the order of their first packet
+    std::vector<std::uint32_t> place;  // by link: in `active`
+    std::vector<std::uint32_t> awake;  // places of those with something to tell since the last
+                                       // sample, or that wait
+    std::vector<Deepest> deepest;      // by switch
 };
 
 }  // namespace weft::packet

@@ -91,7 +91,7 @@ TEST_CASE("a series joins neighbours, keeps sums and maxima, and stays within it
         series.close();
         REQUIRE(series.size() < Series::kMostSamples);
     }
-    CHECK(series.length() == 64 * ns(100));
+    CHECK(series.length() == (1 << 14) * ns(100));
     std::uint64_t joined = 0;
     std::uint32_t deepest = 0;
     for (const PortSample& s : series.groups()[0].samples) {

@@ -1,5 +1,6 @@
 // What the Network tells its Recorder.
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <tuple>
 
@@ -8,8 +9,15 @@
 namespace weft::packet {
 namespace {
 
-constexpr SimDuration kFirstSample = ns(100);
 constexpr std::int64_t kLookAgain = 1'000'000;  // ps: after so long, for the deepest queue
+
+/// The length of the first samples: the more ports, the fewer of them.
+SimDuration first_length(std::size_t links) {
+    constexpr std::int64_t kFew = 256;
+    constexpr std::int64_t kMost = 16;
+    const auto times = static_cast<std::int64_t>(std::bit_floor(links / kFew + 1));
+    return std::min(times, kMost) * ns(100);
+}
 
 std::vector<std::uint16_t> group_ports(const Fabric& fabric, std::vector<PortGroup>& groups) {
     std::map<std::tuple<LinkKind, int, int, bool>, std::uint16_t> index;
@@ -32,27 +40,36 @@ std::vector<std::uint16_t> group_ports(const Fabric& fabric, std::vector<PortGro
 
 Recorder::Recorder(const Fabric& fabric)
     : group_of(group_ports(fabric, groups)),
-      series(group_of, groups.size(), kFirstSample),
-      victims(fabric.links().size()) {}
+      series(group_of, groups.size(), first_length(fabric.links().size())),
+      victims(fabric.links().size()),
+      place(fabric.links().size(), kNone) {}
 
 std::size_t Recorder::bytes() const {
     return series.bytes() + pauses.bytes() + victims.bytes() + active.capacity() * sizeof(Active) +
-           deepest.capacity() * sizeof(Deepest) + group_of.capacity() * sizeof(std::uint16_t);
+           deepest.capacity() * sizeof(Deepest) +
+           (place.capacity() + awake.capacity()) * sizeof(std::uint32_t) +
+           group_of.capacity() * sizeof(std::uint16_t);
 }
 
 void Network::start_recording() {
     recorder_ = std::make_unique<Recorder>(*fabric_);
     recorder_->deepest.resize(memories_.size());
+    for (Port& p : ports_) p.awake = false;
 }
 
-/// A port sends for the first time; samples begin with the first of all.
-void Network::record_first(std::uint32_t link) {
+/// A port has something to tell at the next sample; samples begin with the first of all.
+void Network::wake(std::uint32_t link) {
     Recorder& r = *recorder_;
+    ports_[link].awake = true;
     if (r.active.empty()) {
         r.series.start(now());
         sample_at_ = r.series.ends().ps();
     }
-    r.active.push_back({.link = link});
+    if (r.place[link] == kNone) {
+        r.place[link] = static_cast<std::uint32_t>(r.active.size());
+        r.active.push_back({.link = link});
+    }
+    r.awake.push_back(r.place[link]);
 }
 
 /// What a port has done since the last sample was over.
@@ -74,19 +91,23 @@ PortSample Network::since_sample(std::size_t active, SimTime at) const {
 void Network::take_samples() {
     Recorder& r = *recorder_;
     while (r.series.ends() <= now()) {
-        for (std::size_t i = 0; i < r.active.size(); ++i) {
+        std::size_t kept = 0;
+        for (const std::uint32_t i : r.awake) {
             const PortSample s = since_sample(i, r.series.ends());
             Recorder::Active& then = r.active[i];
-            Queue& q = ports_[then.link].queue[kPayload];
+            Port& p = ports_[then.link];
+            Queue& q = p.queue[kPayload];
             q.most = q.bytes;
             then.marked += s.marked;
             then.lost += s.lost;
             then.sent += s.sent;
             then.pauses += s.pauses;
             then.paused += s.paused;
-            if (s.most != 0 || s.sent != 0 || s.paused != 0 || s.lost != 0)
-                r.series.add(then.link, s);
+            r.series.add(then.link, s);
+            p.awake = !q.empty() || p.paused;
+            if (p.awake) r.awake[kept++] = i;
         }
+        r.awake.resize(kept);
         r.series.close();
     }
     sample_at_ = r.series.ends().ps();
@@ -172,7 +193,7 @@ std::unique_ptr<Recorder> Network::record() const {
     auto r = std::make_unique<Recorder>(*recorder_);
     const SimTime begun = r->series.ends() - r->series.length();
     if (now() > begun && !r->active.empty()) {
-        for (std::size_t i = 0; i < r->active.size(); ++i)
+        for (const std::uint32_t i : r->awake)
             r->series.add(r->active[i].link, since_sample(i, now()));
         r->series.close();
     }

@@ -55,7 +55,23 @@ QueueSeries frame_of(const PortGroup& g) {
     return q;
 }
 
+/// The groups, with only those of their ports that have ever sent.
+std::vector<PortGroup> ports_in_use(const Fabric& fabric, const Recorder& r) {
+    std::vector<PortGroup> groups = r.groups;
+    for (PortGroup& g : groups) {
+        g.ports = 0;
+        g.rate = {};
+    }
+    for (const Recorder::Active& a : r.active) {
+        PortGroup& g = groups[r.group_of[a.link]];
+        ++g.ports;
+        g.rate = g.rate + fabric.link(LinkId{a.link}).capacity;
+    }
+    return groups;
+}
+
 void add_groups(const Fabric& fabric, const Recorder& r, PacketSummary& p) {
+    const std::vector<PortGroup> groups = ports_in_use(fabric, r);
     std::vector<std::size_t> order;
     for (std::size_t g = 0; g < r.groups.size(); ++g)
         if (!r.series.groups()[g].samples.empty()) order.push_back(g);
@@ -67,7 +83,7 @@ void add_groups(const Fabric& fabric, const Recorder& r, PacketSummary& p) {
               [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
     for (const std::size_t g : order) {
         const Series::Group& of = r.series.groups()[g];
-        QueueSeries q = frame_of(r.groups[g]);
+        QueueSeries q = frame_of(groups[g]);
         q.most_queued = Bytes{of.most};
         if (of.worst != kNone) q.worst = fabric.name_of(LinkId{of.worst});
         q.samples = samples_of(r.series, of.samples, q.ports);

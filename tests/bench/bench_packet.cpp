@@ -1,5 +1,6 @@
 // The packet engine: a permutation on fabrics of 1024 and 8192 hosts, 4 KiB packets, an ACK per 16
-// KiB. items/s are hops of any packet; ECMP: RoCE with PFC; spraying: unordered, with trimming.
+// KiB. items/s are hops of any packet; ECMP: RoCE with PFC; spraying: unordered, with trimming;
+// recorded: with what an operator would see (recorder.hpp).
 #include <benchmark/benchmark.h>
 #include <numeric>
 
@@ -27,7 +28,7 @@ FlowSet permutation(std::size_t hosts, Bytes size) {
 }
 
 void permute(benchmark::State& state, std::size_t leaves, std::size_t hosts, Bytes size,
-             Spread spread) {
+             Spread spread, bool record) {
     const Fabric fabric =
         make_fabric("leaf-spine", {{"leaves", std::to_string(leaves)},
                                    {"spines", std::to_string(hosts / leaves)},
@@ -35,6 +36,7 @@ void permute(benchmark::State& state, std::size_t leaves, std::size_t hosts, Byt
     const FlowSet set = permutation(hosts, size);
     PacketOptions o;
     o.ack_every = 16_KiB;
+    o.record = record;
     o.spread = spread;
     if (spread != Spread::kPath) {
         o.recovery = Recovery::kUnordered;
@@ -52,15 +54,17 @@ void permute(benchmark::State& state, std::size_t leaves, std::size_t hosts, Byt
     state.counters["simulated_us"] = static_cast<double>(run.end.ps()) / 1e6;
 }
 
-BENCHMARK_CAPTURE(permute, 1024_ecmp, 32, 1024, 4_MiB, Spread::kPath)
+BENCHMARK_CAPTURE(permute, 1024_ecmp, 32, 1024, 4_MiB, Spread::kPath, false)
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(permute, 1024_entropy, 32, 1024, 4_MiB, Spread::kEntropy)
+BENCHMARK_CAPTURE(permute, 1024_ecmp_recorded, 32, 1024, 4_MiB, Spread::kPath, true)
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(permute, 1024_shortest, 32, 1024, 4_MiB, Spread::kShortest)
+BENCHMARK_CAPTURE(permute, 1024_entropy, 32, 1024, 4_MiB, Spread::kEntropy, false)
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(permute, 8192_ecmp, 128, 8192, 1_MiB, Spread::kPath)
+BENCHMARK_CAPTURE(permute, 1024_shortest, 32, 1024, 4_MiB, Spread::kShortest, false)
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(permute, 8192_entropy, 128, 8192, 1_MiB, Spread::kEntropy)
+BENCHMARK_CAPTURE(permute, 8192_ecmp, 128, 8192, 1_MiB, Spread::kPath, false)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(permute, 8192_entropy, 128, 8192, 1_MiB, Spread::kEntropy, false)
     ->Unit(benchmark::kMillisecond);
 
 }  // namespace

@@ -206,7 +206,7 @@ TEST_CASE("where packets ran, the page shows queues, completion times and pauses
           "Time 0 is the first packet, at 5 us."})
         CHECK(holds(page, part));
     // A port that never queues has no row of queues.
-    CHECK(page.find("NIC &gt; ToR, plane 1") > page.find("How much of the links"));
+    CHECK(page.find("NIC &gt; ToR, plane 1") > page.find("How much was used of the links"));
     for (const char* part : {"<nic>", "nan", "inf"}) CHECK_FALSE(holds(page, part));
     CHECK(page == html_report(report_of(r)));
 }

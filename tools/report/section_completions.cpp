@@ -69,7 +69,7 @@ std::string by_size(const std::vector<Completions>& all) {
     while (tick < least) tick *= 2;
     for (; tick <= largest * 2; tick *= factor)
         body += text(x.at(tick), kBottom + 14, to_string(Bytes{static_cast<std::int64_t>(tick)}),
-                     "middle", "soft");
+                     x.at(tick) > kWidth - 40 ? "end" : "middle", "soft");
     for (std::size_t i = 0; i < all.size(); ++i) {
         std::vector<std::pair<double, double>> middle, high;
         for (const Completions::Size& s : all[i].sizes) {

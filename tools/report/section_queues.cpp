@@ -14,8 +14,9 @@ namespace {
 
 constexpr double kWidth = 1070;
 constexpr double kLeft = 208;
-constexpr double kRight = 232;
+constexpr double kRight = 262;
 constexpr double kRow = 21;
+constexpr std::size_t kLong = 28;  // letters of a label
 constexpr int kSteps = 10;         // of colour
 constexpr std::size_t kPorts = 8;  // single ones
 constexpr const char* kPaused = "#d55e00";
@@ -102,7 +103,8 @@ std::string picture(const std::vector<Row>& rows, const PacketSummary& p, const 
     std::string body;
     double y = 2;
     for (const Row& row : rows) {
-        body += text(kLeft - 8, y + 13, row.label, "end");
+        body +=
+            text(kLeft - 8, y + 13, row.label, "end", row.label.size() > kLong ? "small" : "label");
         body += rect(kLeft, y, kWidth - kLeft - kRight, kRow - 3, "#f5f7fa");
         y += kRow;
     }
@@ -167,7 +169,8 @@ Row used_row(const PacketSummary& p, const QueueSeries& q) {
     }
     const double most = static_cast<double>(q.rate.bits_per_second()) *
                         static_cast<double>((p.end - p.begin).ps()) * 1e-12 / 8;
-    row.note = fmt::format("mean {} of {} ports", percent(most > 0 ? sent / most : 0), q.ports);
+    row.note =
+        fmt::format("mean {} of {} ports in use", percent(most > 0 ? sent / most : 0), q.ports);
     return row;
 }
 
@@ -231,7 +234,7 @@ std::string packet_queues(const PacketSummary& p) {
     if (!ports.empty())
         body += "<h3>The ports whose queues were deepest</h3>" +
                 picture(ports, p, "queues of the deepest ports over time", {}, 0);
-    body += "<h3>How much of the links was used, all bytes counted</h3>" +
+    body += "<h3>How much was used of the links that carried anything, all bytes counted</h3>" +
             picture(used, p, "utilisation over time", used_scale(), 30);
     if (!events.empty())
         body += "<h3>What happened meanwhile, at all ports together</h3>" +
