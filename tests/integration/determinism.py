@@ -27,6 +27,9 @@ COMMANDS = SYMMETRIC + [
     "fabric hpn7 --json",
     "route --fabric hpn7 --from 0 --to 1024 --qps 8 --json",
     "flows --generate websearch:load=50%,time=100us,incast=8 --fabric leaf-spine --json",
+    "flows traces/samples/victims.txt --fabric leaf-spine:leaves=4,spines=4,hosts_per_leaf=8 "
+    "--cc dcqcn --buffer 2MiB --out {out}",
+    "sim alltoall --size 4MiB --gpus 16 --network packet --out {out}",
     "flows traces/samples/triggers.cm --fabric traces/samples/fat_16.topo --spread entropy "
     "--out {out}",
 ]
