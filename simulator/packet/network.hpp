@@ -256,7 +256,7 @@ class Network {
     // sending.cpp
     void lay(ConnectionId id, const Path& path);
     [[nodiscard]] bool passes(std::uint32_t link, std::uint32_t next) const;
-    void set_marking(const Path& path, const PathFacts& facts);
+    void set_marking(const Path& path, bool spread, const PathFacts& facts);
     void rewind(ConnectionId id);
     void look_for_work(ConnectionId id);
     [[nodiscard]] bool may_send(ConnectionId id);

@@ -34,7 +34,7 @@ ConnectionId Network::connect(const Path& path) {
     c.cc = congestion_.make(facts);
     if (options_.spread != Spread::kPath && !chosen_by_switch(options_.spread))
         sprays_.emplace_back(spray_profile_, mix64(options_.seed, id));
-    set_marking(path, facts);
+    set_marking(path, c.row != kNone, facts);
     if (options_.credits) open_account(id);
     arm(id);
     return id;
@@ -124,7 +124,7 @@ SimDuration Network::alone(ConnectionId id, Bytes size) const {
 }
 
 /// Ports mark as the congestion control wants it, from the first connection that may use them on.
-void Network::set_marking(const Path& path, const PathFacts& facts) {
+void Network::set_marking(const Path& path, bool spread, const PathFacts& facts) {
     const auto wanted = congestion_.row->make.needs.marking;
     if (!options_.mark_by_algorithm || wanted == nullptr) return;
     const auto mark_by = [&](LinkId l) {
@@ -133,9 +133,10 @@ void Network::set_marking(const Path& path, const PathFacts& facts) {
             p.marking = wanted(p.rate, facts);
     };
     for (const LinkId l : path.there) mark_by(l);
-    if (options_.spread == Spread::kPath || all_mark_) return;
+    if (!spread || all_mark_) return;
     all_mark_ = true;
-    for (std::size_t l = 0; l < ports_.size(); ++l) mark_by(LinkId{l});
+    for (std::size_t l = 0; l < ports_.size(); ++l)
+        if (fabric_->links()[l].kind == LinkKind::kFabric) mark_by(LinkId{l});
 }
 
 void Network::send(ConnectionId id, Bytes size, std::uint64_t name) {

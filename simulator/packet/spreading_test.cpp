@@ -91,3 +91,17 @@ TEST_CASE("flowlets keep a steady flow on its port and move one that pauses", "[
     CHECK(ports_used(us(2)) == 1);
     CHECK(ports_used(us(40)) == 8);
 }
+
+TEST_CASE("ports that only spread packets use mark as well", "[unit]") {
+    const Fabric fabric = two_leaves();
+    Network network(fabric, spraying(Spread::kEntropy));
+    for (const LinkId l : uplinks(fabric)) network.set_rate(l, 40_Gbps);
+    const Router router(fabric);
+    const Route r = *router.ecmp(router.edge(GpuId{0}, GpuId{kHosts}), 49152);
+    network.send(network.connect(path_of(fabric, r)), 16_MiB, 0);
+    while (network.run() == Network::Stop::kReport) (void)network.take_reports();
+    // Entropies do not load all alike; the connection's own route has but one of them.
+    int marking = 0;
+    for (const LinkId l : uplinks(fabric)) marking += network.counts(l).marked > 0 ? 1 : 0;
+    CHECK(marking >= 4);
+}
