@@ -3,15 +3,16 @@
 // each operation is a message on the queue pairs of its edge, and what waits for what is what the
 // Plan says.
 //
-// Models: queue pairs as the library has them (disjoint paths and least outstanding bytes, or
-// hashed with a static split; PXN through the scale-up link); the launch, and the cost of a step of
-// the protocol after each arrival; bytes of the protocol; failures: links change at once, queue
-// pairs move to new paths after the convergence and send again what was not acknowledged; what a
-// scale-up switch reduces or multicasts: every part goes to the switch once, and one copy to each
-// who gets it, as soon as the switch has the whole message. Leaves out: PCIe except its latency,
-// messages that wait for their receiver (they are kept until it asks), a switch's limits. The rate
-// of a link is what the endpoint leaves of it, plus the headers that packets add, at most nominal.
-// Cost: a Cursor for every rank of a running collective, besides the packets (network.hpp).
+// Models: queue pairs as the library has them (disjoint paths, four a NIC port where it does not
+// say how many, and least outstanding bytes; or hashed with a static split; PXN through the
+// scale-up link); the launch, and the cost of a step of the protocol after each arrival; bytes of
+// the protocol; failures: links change at once, queue pairs move to new paths after the convergence
+// and send again what was not acknowledged; what a scale-up switch reduces or multicasts: every
+// part goes to the switch once, and one copy to each who gets it, as soon as the switch has the
+// whole message. Leaves out: PCIe except its latency, messages that wait for their receiver (they
+// are kept until it asks), a switch's limits. The rate of a link is what the endpoint leaves of it,
+// plus the headers that packets add, at most nominal. Cost: a Cursor for every rank of a running
+// collective, besides the packets (network.hpp).
 #include <deque>
 #include <memory>
 #include <queue>

@@ -10,7 +10,8 @@ void Network::open_account(ConnectionId id) {
     const std::uint32_t port = routes_[c.back];
     Payer& payer = payers_[port];
     if (!payer.pacer)
-        payer.pacer = std::make_unique<CreditPacer>(CreditOptions{.line_rate = ports_[port].rate});
+        payer.pacer = std::make_unique<CreditPacer>(
+            CreditOptions{.line_rate = fabric_->link(LinkId{port}).capacity});
     c.payee = static_cast<std::uint32_t>(payer.payees.size());
     payer.payees.push_back(id);
 }

@@ -159,3 +159,27 @@ TEST_CASE("NICs and queue pairs keep to their limits", "[unit]") {
     o.nic_rate = 150_Gbps;
     CHECK(goodput(set, run_flows(fabric, set, o)) == Approx(150.0 * 4096 / 4160).epsilon(0.003));
 }
+
+TEST_CASE("credits survive a receiver whose port is down at first", "[unit]") {
+    const Fabric fabric = star(2);
+    PacketOptions o;
+    o.credits = true;
+    o.recovery = Recovery::kUnordered;
+    Network network(fabric, o);
+    const LinkId port = fabric.nic(NicId{1}).ports.front();
+    const Router router(fabric);
+    for (const LinkId l : {port, reverse(port)}) network.set_rate(l, Bandwidth{});
+    const ConnectionId c =
+        network.connect(path_of(fabric, *router.ecmp(router.edge(GpuId{0}, GpuId{1}), 49152)));
+    network.send(c, 4_MiB, 0);
+    network.wake_at(SimTime{} + us(700));
+    while (network.run() == Network::Stop::kReport) (void)network.take_reports();
+    for (const LinkId l : {port, reverse(port)}) network.set_rate(l, 400_Gbps);
+    network.wake_at(SimTime::never());
+    bool arrived = false;
+    while (network.run() == Network::Stop::kReport)
+        for (const Network::Report& r : network.take_reports())
+            arrived = arrived || r.what == Network::What::kArrived;
+    CHECK(arrived);
+    CHECK(network.totals().timeouts > 0);
+}
