@@ -48,6 +48,9 @@ void add_packet_flags(CLI::App& sub, PacketFlags& flags) {
         ->group("Packets");
     add("--qp-rate", flags.qp_rate, "most of a queue pair (default: as congestion control has it)");
     add("--nic-rate", flags.nic_rate, "most that a NIC port sends (default: its line rate)");
+    add("--timeout", flags.timeout,
+        "least before a sender repeats what nobody answers (default: 67 ms where PFC keeps the "
+        "fabric lossless, else 100 us; at least four round trips)");
     add("--overflow", flags.overflow, "a full queue: pause (PFC), drop or trim");
     add("--payload", flags.payload, "of a full packet; 64 B of header besides");
     add("--ack-every", flags.ack_every, "payload between ACKs; 0: one a packet");
@@ -168,6 +171,8 @@ packet::PacketOptions packet_options(const PacketFlags& flags, std::uint64_t see
     o.fec = fec(flags.fec);
     o.credits = flags.credits;
     o.cut_through = flags.cut_through;
+    if (!flags.timeout.empty())
+        o.least_timeout = parse_flag("--timeout", flags.timeout, parse_duration);
     o.seed = seed;
     o.record = true;
     return o;

@@ -21,6 +21,7 @@ struct PacketFlags {
     std::string reorder_buffer;
     std::string qp_rate;
     std::string nic_rate;
+    std::string timeout;
     std::string watchdog = "off";
     std::string fec = "off";
     bool credits = false;

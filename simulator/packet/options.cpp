@@ -31,6 +31,8 @@ std::vector<std::pair<std::string, std::string>> described(const PacketOptions& 
             {"spread", name_of(o.spread)},
             {"flowlet_gap", to_string(o.flowlet_gap)},
             {"recovery", name_of(o.recovery)},
+            {"timeout", o.least_timeout == SimDuration{} ? std::string("by loss")
+                                                         : to_string(o.least_timeout)},
             {"reorder_buffer", bytes_or(o.reorder_buffer, "no bound")},
             {"qp_rate", rate_or(o.qp_rate, "by congestion control")},
             {"nic_rate", rate_or(o.nic_rate, "line rate")},
