@@ -286,7 +286,7 @@ void PacketCarrier::hear() {
 }
 
 void PacketCarrier::part_arrived(const Part& part) {
-    if (part.role == Role::kToSwitch) return at_switch(part.merge);
+    if (goes_to_switch(part)) return at_switch(part.merge);
     if (part.role == Role::kCopy && part.transit == packet::kNone) return;  // an owner's own
     const bool merges = part.role == Role::kReduced;
     const std::uint32_t job = merges ? merges_[part.merge].job : transits_[part.transit].job;
@@ -299,7 +299,7 @@ void PacketCarrier::part_arrived(const Part& part) {
 }
 
 void PacketCarrier::part_acknowledged(const Part& part) {
-    if (part.role == Role::kToSwitch) return switch_acknowledged(part);
+    if (goes_to_switch(part)) return switch_acknowledged(part);
     if (part.role != Role::kWhole) return;
     Transit& x = transits_[part.transit];
     if (--x.to_acknowledge > 0) return;

@@ -101,7 +101,7 @@ class PacketCarrier final : public Carrier {
         bool done_there = false;  // the receiver has it
         bool done_here = false;   // and the sender knows
     };
-    enum class Role : std::uint8_t { kWhole, kToSwitch, kReduced, kCopy };
+    enum class Role : std::uint8_t { kWhole, kToReduce, kToMulticast, kReduced, kCopy };
     struct Part {
         std::uint32_t transit = packet::kNone;  // none: what an owner gives or gets itself
         std::uint32_t merge = packet::kNone;
@@ -182,6 +182,9 @@ class PacketCarrier final : public Carrier {
         const std::uint32_t i = free.back();
         free.pop_back();
         return i;
+    }
+    [[nodiscard]] static bool goes_to_switch(const Part& p) {
+        return p.role == Role::kToReduce || p.role == Role::kToMulticast;
     }
     void part_arrived(const Part& part);
     void part_acknowledged(const Part& part);

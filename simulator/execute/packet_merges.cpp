@@ -91,7 +91,9 @@ std::uint32_t PacketCarrier::switch_pipe(RankId rank, std::uint32_t channel, boo
 void PacketCarrier::give(std::uint32_t merge, RankId from, std::uint32_t transit) {
     const Merge& g = merges_[merge];
     send_on(switch_pipe(from, g.channel, true, g.reduces), 0, g.bytes,
-            {.transit = transit, .merge = merge, .role = Role::kToSwitch});
+            {.transit = transit,
+             .merge = merge,
+             .role = g.reduces ? Role::kToReduce : Role::kToMulticast});
 }
 
 void PacketCarrier::hand_out(std::uint32_t merge, std::uint32_t to, std::uint32_t transit) {
@@ -154,11 +156,11 @@ void PacketCarrier::at_switch(std::uint32_t merge) {
     forget_if_done(merge);
 }
 
-/// The switch has all of a part: whoever gave it may go on.
+/// The switch has all of a part: whoever gave it may go on. A reduction may be over by then, and
+/// its place taken by another merge; a multicast is not.
 void PacketCarrier::switch_acknowledged(const Part& part) {
-    const std::uint32_t job = merges_[part.merge].job;
     std::vector<std::uint32_t> sent;
-    if (merges_[part.merge].reduces) {
+    if (part.role == Role::kToReduce) {
         if (part.transit == packet::kNone) return;
         sent.push_back(part.transit);
     } else {
@@ -166,13 +168,14 @@ void PacketCarrier::switch_acknowledged(const Part& part) {
         sent = merges_[part.merge].waiting;
     }
     if (sent.empty()) return;
+    const std::uint32_t job = transits_[sent.front()].job;
     const std::uint32_t src = transits_[sent.front()].src;
     for (const std::uint32_t t : sent) {
         jobs_[job].members[src].cursor->sent(transits_[t].op);
         transits_[t].done_here = true;
         release_if_done(t);
     }
-    if (!merges_[part.merge].reduces) forget_if_done(part.merge);
+    if (part.role == Role::kToMulticast) forget_if_done(part.merge);
     pump(job, src);
 }
 
