@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/check.hpp"
@@ -45,10 +46,11 @@ class CreditPacer {
         next_ = std::max(next_, now);
     }
     /// It wants nothing any more.
-    void leaves(std::uint32_t sender) {
-        if (sender >= wanted_.size() || wanted_[sender] == Bytes{0}) return;
-        wanted_[sender] = Bytes{0};
+    /// What it had wanted.
+    Bytes leaves(std::uint32_t sender) {
+        if (sender >= wanted_.size() || wanted_[sender] == Bytes{0}) return Bytes{0};
         std::erase(turn_, sender);
+        return std::exchange(wanted_[sender], Bytes{0});
     }
 
     /// When grant() has something to give; never() while nobody wants anything.

@@ -129,6 +129,22 @@ TEST_CASE("queue pairs that were made without a plane use it when it is back", "
     CHECK(us_of(r) <= 0.9 * kAlone);
 }
 
+TEST_CASE("receivers' credits follow a connection to another port", "[unit]") {
+    for (const char* what : {"plane 1", "plane 0", "plane 1 @50us for 75us"}) {
+        Pair p("dual-plane");
+        p.scenario.packet.recovery = packet::Recovery::kUnordered;
+        p.scenario.packet.credits = true;
+        const std::string line = std::string(what) + (what[7] == 0 ? " @50us" : "");
+        const double with = us_of(p.run({line}));
+        p.scenario.packet.credits = false;
+        const double without = us_of(p.run({line}));
+        INFO(what << ": " << with << " us, " << without << " without credits");
+        // Credit that is lost with the port is missed until a timer tells, eight timeouts of 500 us
+        // at most; before, for ever.
+        CHECK(with < without + 8 * 500 + 550);
+    }
+}
+
 TEST_CASE("routing that never learns leaves it to timeouts, and the run says so", "[unit]") {
     Pair p("dual-plane");
     p.scenario.packet.least_timeout = us(50);

@@ -6,8 +6,7 @@
 namespace weft::packet {
 namespace {
 
-constexpr std::uint8_t kMostTimeouts = 16;   // in a row, then the connection gives up
-constexpr std::int64_t kCreditPatience = 8;  // timeouts that one waits for credit
+constexpr std::uint8_t kMostTimeouts = 16;  // in a row, then the connection gives up
 
 }  // namespace
 
@@ -187,7 +186,8 @@ void Network::rewind(ConnectionId id) {
     Connection& c = connections_[id];
     c.again.clear();
     // Whatever was granted may have been lost as well: a window again.
-    if (options_.credits) c.credit = CreditAccount{c.cc->window()};
+    if (options_.credits)
+        c.credit = CreditAccount{std::max(c.credit.left(), Bytes{c.cc->window()})};
     if (options_.recovery == Recovery::kGoBackN) {
         if (c.next > c.acked) want(c, bytes_between(c, c.acked, c.next));
         go_to(c, c.acked);

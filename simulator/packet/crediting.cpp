@@ -7,13 +7,22 @@ namespace weft::packet {
 /// A connection joins the pacer of the port that it comes to.
 void Network::open_account(ConnectionId id) {
     Connection& c = connections_[id];
-    const std::uint32_t port = routes_[c.back];
-    Payer& payer = payers_[port];
+    Payer& payer = payers_[routes_[c.back]];
     if (!payer.pacer)
         payer.pacer = std::make_unique<CreditPacer>(
-            CreditOptions{.line_rate = fabric_->link(LinkId{port}).capacity});
+            CreditOptions{.line_rate = fabric_->link(LinkId{routes_[c.back]}).capacity});
     c.payee = static_cast<std::uint32_t>(payer.payees.size());
     payer.payees.push_back(id);
+}
+
+/// The connection now comes to another port than `old`, which owes it what it has not granted.
+void Network::move_account(ConnectionId id, std::uint32_t old) {
+    Connection& c = connections_[id];
+    if (routes_[c.back] == old) return;
+    const Bytes owed = payers_[old].pacer->leaves(c.payee);
+    open_account(id);
+    payers_[routes_[c.back]].pacer->wants(now(), c.payee, owed);
+    pace(routes_[c.back]);
 }
 
 /// A sender that was idle may send up to a window before any credit comes.
@@ -37,15 +46,20 @@ std::uint32_t Network::wants(Connection& c) {
 /// A sender without credit says that it wants more, in a packet of its own.
 void Network::tell_wants(ConnectionId id) {
     Connection& c = connections_[id];
-    const PacketId want = pool_.take();
-    Packet& p = pool_[want];
-    p.kind = Kind::kWant;
+    send_control(c.port, c.first_there + 1, Kind::kWant, id, wants(c));
+}
+
+void Network::send_control(std::uint32_t link, std::uint32_t route, Kind kind, ConnectionId id,
+                           std::uint32_t amount) {
+    const PacketId packet = pool_.take();
+    Packet& p = pool_[packet];
+    p.kind = kind;
     p.cls = kControl;
     p.bytes = static_cast<std::uint32_t>(options_.ack.count());
     p.flow = id;
-    p.route = c.first_there + 1;
-    p.marked = wants(c);
-    enqueue(c.port, want);
+    p.route = route;
+    p.marked = amount;
+    enqueue(link, packet);
 }
 
 /// A packet has told its receiver what its sender wants by then.
@@ -71,17 +85,9 @@ void Network::on_payer(std::uint32_t port) {
     Payer& payer = payers_[port];
     if (const auto grant = payer.pacer->grant(now())) {
         const ConnectionId id = payer.payees[grant->sender];
-        const Connection& c = connections_[id];
-        const PacketId credit = pool_.take();
-        Packet& p = pool_[credit];
-        p.kind = Kind::kCredit;
-        p.cls = kControl;
-        p.bytes = static_cast<std::uint32_t>(options_.ack.count());
-        p.flow = id;
-        p.route = c.back + 1;
-        p.marked = static_cast<std::uint32_t>(grant->bytes.count());
-        totals_.credit_granted += p.marked;
-        enqueue(port, credit);
+        const auto amount = static_cast<std::uint32_t>(grant->bytes.count());
+        totals_.credit_granted += amount;
+        send_control(port, connections_[id].back + 1, Kind::kCredit, id, amount);
     }
     pace(port);
 }

@@ -290,6 +290,9 @@ class Network {
 
     // crediting.cpp
     void open_account(ConnectionId id);
+    void move_account(ConnectionId id, std::uint32_t old);
+    void send_control(std::uint32_t link, std::uint32_t route, Kind kind, ConnectionId id,
+                      std::uint32_t amount);
     void open_window(Connection& c);
     void want(Connection& c, std::int64_t bytes);
     [[nodiscard]] std::uint32_t wants(Connection& c);
@@ -310,6 +313,7 @@ class Network {
     [[nodiscard]] std::uint32_t take_extra();
     void give_extra(Packet& p);
 
+    static constexpr std::int64_t kCreditPatience = 8;  // timeouts that one waits for credit
     static constexpr std::int64_t kWantUnit = 64;  // bytes, in which packets say what is wanted
     static constexpr int kRateBits = 20;
     static constexpr std::uint64_t kUp = (std::uint64_t{1} << kRateBits) - 1;

@@ -82,7 +82,9 @@ void Network::move(ConnectionId id, const Path& path) {
         if (p.ring_tail == id) p.ring_tail = before;
         c.sending = Sending::kNothing;
     }
+    const std::uint32_t payer = routes_[c.back];
     lay(id, path);
+    if (options_.credits) move_account(id, payer);
     if (!spread) {
         rewind(id);
         c.backoff = 0;
@@ -207,6 +209,8 @@ bool Network::may_send(ConnectionId id) {
     }
     if (options_.credits && !c.credit.allows(Bytes{bytes})) {
         if (c.wanted > c.told) tell_wants(id);
+        // Credit may be lost on its way: a window again then.
+        if (c.give_up_at == INT64_MAX) c.give_up_at = now().ps() + kCreditPatience * timeout(c);
         c.sending = Sending::kWindow;
         return false;
     }
