@@ -28,6 +28,10 @@ void fill_as(void* to, std::uint32_t rank, std::uint64_t first, std::uint64_t co
             p[i] = live::narrow_bf16(static_cast<float>(v));
         else if constexpr (std::is_same_v<T, live::F16>)
             p[i] = live::narrow_f16(static_cast<float>(v));
+        else if constexpr (std::is_same_v<T, live::Fp8E4m3>)
+            p[i] = live::narrow_e4m3(static_cast<float>(v));
+        else if constexpr (std::is_same_v<T, live::Fp8E5m2>)
+            p[i] = live::narrow_e5m2(static_cast<float>(v));
         else
             p[i] = static_cast<T>(v);
     }
@@ -43,12 +47,18 @@ void fill(DataType type, void* to, std::uint32_t rank, std::uint64_t first, std:
             return fill_as<live::Bf16>(to, rank, first, count);
         case DataType::kF16:
             return fill_as<live::F16>(to, rank, first, count);
+        case DataType::kFp8E4m3:
+            return fill_as<live::Fp8E4m3>(to, rank, first, count);
+        case DataType::kFp8E5m2:
+            return fill_as<live::Fp8E5m2>(to, rank, first, count);
         case DataType::kI8:
             return fill_as<std::int8_t>(to, rank, first, count);
         case DataType::kU8:
             return fill_as<std::uint8_t>(to, rank, first, count);
         case DataType::kI32:
             return fill_as<std::int32_t>(to, rank, first, count);
+        case DataType::kU32:
+            return fill_as<std::uint32_t>(to, rank, first, count);
         case DataType::kI64:
             return fill_as<std::int64_t>(to, rank, first, count);
         case DataType::kU64:

@@ -1,137 +1,88 @@
 #include "collectives/runtime/kernels.hpp"
 
-#include <type_traits>
+#include <vector>
 
 #include "base/check.hpp"
-#include "collectives/runtime/small_floats.hpp"
+#include "collectives/runtime/detail/kernel_levels.hpp"
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 namespace weft::live {
 
 namespace {
 
-// How each element type is computed with: load widens, store narrows.
-template <class T>
-struct Arithmetic {
-    using Wide = T;
-    static T load(T x) { return x; }
-    static T store(T x) { return x; }
-};
-template <>
-struct Arithmetic<Bf16> {
-    using Wide = float;
-    static float load(Bf16 x) { return widen(x); }
-    static Bf16 store(float x) { return narrow_bf16(x); }
-};
-template <>
-struct Arithmetic<F16> {
-    using Wide = float;
-    static float load(F16 x) { return widen(x); }
-    static F16 store(float x) { return narrow_f16(x); }
-};
+#if defined(__x86_64__)
+bool has_f16c() {
+    unsigned a = 0;
+    unsigned b = 0;
+    unsigned c = 0;
+    unsigned d = 0;
+    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+bool has_avx512fp16() {
+    constexpr unsigned kAvx512Fp16 = 1U << 23;  // leaf 7, EDX
+    unsigned a = 0;
+    unsigned b = 0;
+    unsigned c = 0;
+    unsigned d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kAvx512Fp16) != 0;
+}
+#endif
 
-struct Sum {
-    template <class T>
-    static T apply(T a, T b) {
-        if constexpr (std::is_integral_v<T>) {
-            using Unsigned = std::make_unsigned_t<T>;  // wraps, where signed overflow is undefined
-            return static_cast<T>(static_cast<Unsigned>(a) + static_cast<Unsigned>(b));
-        } else {
-            return a + b;
-        }
-    }
-};
-// a != a only for NaN; a NaN in b fails the comparison and is chosen.
-struct Min {
-    template <class T>
-    static T apply(T a, T b) {
-        return (a < b) | (a != a) ? a : b;
-    }
-};
-struct Max {
-    template <class T>
-    static T apply(T a, T b) {
-        return (a > b) | (a != a) ? a : b;
-    }
-};
-
-// Two loops, because a loop that may write where it reads is not vectorised.
-template <class T, class Op>
-void reduce_as(const void* incoming, const void* local, void* out, std::size_t count) {
-    using A = Arithmetic<T>;
-    const T* __restrict a = static_cast<const T*>(incoming);
-    T* __restrict to = static_cast<T*>(out);
-    if (local == out) {
-        for (std::size_t i = 0; i < count; ++i)
-            to[i] = A::store(Op::apply(A::load(a[i]), A::load(to[i])));
-        return;
-    }
-    const T* __restrict b = static_cast<const T*>(local);
-    for (std::size_t i = 0; i < count; ++i)
-        to[i] = A::store(Op::apply(A::load(a[i]), A::load(b[i])));
+std::vector<KernelLevel> detect() {
+    std::vector<KernelLevel> levels{detail::baseline_kernels()};
+#if defined(__x86_64__)
+    // These ask the operating system too, whether it saves the registers.
+    if (!__builtin_cpu_supports("avx2") || !has_f16c()) return levels;
+    levels.push_back(detail::avx2_kernels());
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
+        return levels;
+    levels.push_back(detail::avx512_kernels());
+    if (has_avx512fp16()) levels.push_back(detail::avx512fp16_kernels());
+#endif
+    return levels;
 }
 
-template <class T>
-void divide_as(void* data, std::size_t count, std::uint32_t n) {
-    using A = Arithmetic<T>;
-    using Wide = typename A::Wide;
-    T* p = static_cast<T*>(data);
-    if constexpr (std::is_integral_v<T>) {
-        // In 64 bits, since n itself need not fit into an int8.
-        using Wide64 = std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>;
-        for (std::size_t i = 0; i < count; ++i)
-            p[i] = static_cast<T>(static_cast<Wide64>(p[i]) / static_cast<Wide64>(n));
-    } else {
-        const auto divisor = static_cast<Wide>(n);
-        for (std::size_t i = 0; i < count; ++i) p[i] = A::store(A::load(p[i]) / divisor);
-    }
-}
-
-/// Calls f with a value of the element type.
-template <class F>
-void with_type(DataType type, F f) {
-    switch (type) {
-        case DataType::kF32:
-            return f(float{});
-        case DataType::kF64:
-            return f(double{});
-        case DataType::kBf16:
-            return f(Bf16{});
-        case DataType::kF16:
-            return f(F16{});
-        case DataType::kI8:
-            return f(std::int8_t{});
-        case DataType::kU8:
-            return f(std::uint8_t{});
-        case DataType::kI32:
-            return f(std::int32_t{});
-        case DataType::kI64:
-            return f(std::int64_t{});
-        case DataType::kU64:
-            return f(std::uint64_t{});
-    }
-    WEFT_CHECK(false, "data type {}", static_cast<int>(type));
+void check(DataType type, ReduceOp op = ReduceOp::kSum) {
+    WEFT_CHECK(static_cast<std::size_t>(type) < kDataTypes.size(), "data type {}",
+               static_cast<int>(type));
+    WEFT_CHECK(op <= ReduceOp::kPreMulSum, "reduction {}", static_cast<int>(op));
 }
 
 }  // namespace
 
+std::span<const KernelLevel> kernel_levels() {
+    static const std::vector<KernelLevel> levels = detect();
+    return levels;
+}
+
+const KernelLevel& kernel_level() {
+    static const KernelLevel& best = kernel_levels().back();
+    return best;
+}
+
 void reduce(DataType type, ReduceOp op, const void* incoming, const void* local, void* out,
             std::size_t count) {
-    with_type(type, [&](auto zero) {
-        using T = decltype(zero);
-        switch (op) {
-            case ReduceOp::kSum:
-            case ReduceOp::kAvg:
-                return reduce_as<T, Sum>(incoming, local, out, count);
-            case ReduceOp::kMin:
-                return reduce_as<T, Min>(incoming, local, out, count);
-            case ReduceOp::kMax:
-                return reduce_as<T, Max>(incoming, local, out, count);
-        }
-    });
+    check(type, op);
+    kernel_level().reduce(type, op, incoming, local, out, count);
+}
+
+void reduce_scaled(DataType type, const void* factor, const void* incoming, const void* local,
+                   void* out, std::size_t count) {
+    check(type);
+    kernel_level().reduce_scaled(type, factor, incoming, local, out, count);
+}
+
+void scale(DataType type, const void* factor, const void* in, void* out, std::size_t count) {
+    check(type);
+    kernel_level().scale(type, factor, in, out, count);
 }
 
 void divide(DataType type, void* data, std::size_t count, std::uint32_t n) {
-    with_type(type, [&](auto zero) { divide_as<decltype(zero)>(data, count, n); });
+    check(type);
+    kernel_level().divide(type, data, count, n);
 }
 
 }  // namespace weft::live

@@ -1,21 +1,59 @@
 #pragma once
 // What a reduction does to elements. out[i] = incoming[i] (op) local[i], in this order of operands.
 //
-// Integers wrap. bf16 and f16: widen to f32, one operation, round to nearest even. min and max
-// propagate NaN. avg is a sum, then one divide() at the owner: integers toward zero.
+// Integers wrap. bf16, f16 and fp8: widen to f32, one operation, round to nearest even; fp8
+// saturates (small_floats.hpp). min and max propagate NaN; every NaN result is the one quiet NaN
+// without sign. avg is a sum, then one divide() at the owner: integers toward zero. prod and the
+// pre-multiplied sum round once per product, and the sum rounds again.
+// The same bits at every level of vector instructions, for any alignment and any count; faster
+// instructions are used only where they give them (f16 by AVX512-FP16: one rounding of a sum or a
+// product of 11-bit significands, Figueroa 1995; not vcvtneps2bf16, which flushes subnormals).
+// Assumes the default floating-point environment (to nearest, no flush to zero).
 // Cost: one pass over two operands and the result; memory-bound beyond the caches.
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "collectives/runtime/data_type.hpp"
 
 namespace weft::live {
 
-/// `out` may be `local` itself; otherwise the three do not overlap.
+/// The kernels as compiled for one set of vector instructions; the functions below, by level.
+struct KernelLevel {
+    const char* name;  // "baseline", "avx2", "avx512", "avx512fp16"
+    void (*reduce)(DataType, ReduceOp, const void* incoming, const void* local, void* out,
+                   std::size_t count);
+    void (*reduce_scaled)(DataType, const void* factor, const void* incoming, const void* local,
+                          void* out, std::size_t count);
+    void (*scale)(DataType, const void* factor, const void* in, void* out, std::size_t count);
+    void (*divide)(DataType, void* data, std::size_t count, std::uint32_t n);
+};
+
+/// Those that this processor can run, the plainest first.
+[[nodiscard]] std::span<const KernelLevel> kernel_levels();
+/// The one that the functions below use: the last.
+[[nodiscard]] const KernelLevel& kernel_level();
+
+/// `out` may be `local` itself; otherwise the three do not overlap. For kAvg and kPreMulSum the sum
+/// alone: dividing and scaling are the caller's. A large `out` that is not `local` is written past
+/// the caches (kStreamedBytes).
 void reduce(DataType type, ReduceOp op, const void* incoming, const void* local, void* out,
             std::size_t count);
 
+/// out[i] = incoming[i] + round(factor * local[i]): a pre-multiplied sum where `local` is this
+/// rank's own input. The bits are those of scale(), then reduce(); the pass of its own is saved.
+/// `factor` points to one element of the type.
+void reduce_scaled(DataType type, const void* factor, const void* incoming, const void* local,
+                   void* out, std::size_t count);
+
+/// out[i] = round(factor * in[i]), for a rank's own input that leaves it unreduced. `out` may be
+/// `in` itself.
+void scale(DataType type, const void* factor, const void* in, void* out, std::size_t count);
+
 /// data[i] = data[i] / n.
 void divide(DataType type, void* data, std::size_t count, std::uint32_t n);
+
+/// Outputs of at least so many bytes in one call bypass the caches.
+inline constexpr std::size_t kStreamedBytes = std::size_t{4} << 20;
 
 }  // namespace weft::live

@@ -1,0 +1,10 @@
+// Compiled with AVX-512 F, BW, VL and DQ.
+#include "collectives/runtime/detail/kernel_body.hpp"
+
+namespace weft::live::detail {
+
+KernelLevel avx512_kernels() {
+    return {"avx512", reduce_all, reduce_scaled_all, scale_all, divide_all};
+}
+
+}  // namespace weft::live::detail
