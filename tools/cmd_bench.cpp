@@ -99,7 +99,8 @@ class Bench {
   private:
     using Memory = std::unique_ptr<std::byte[]>;
     struct Rank {
-        std::unique_ptr<live::Endpoint> endpoint;
+        live::Member member;
+        std::unique_ptr<live::Engine> engine;
         std::unique_ptr<live::Communicator> communicator;
         std::unique_ptr<live::PreparedPlan> plan;
         Memory input;
@@ -138,11 +139,16 @@ Bench::Bench(const Config& config, PlanTemplate plan)
                      .at(config.transport)
                      .make({.ranks = config.ranks, .planes = config.planes})),
       ranks_(config.ranks) {
-    for (std::uint32_t r = 0; r < config.ranks; ++r) {
-        ranks_[r].endpoint = transport_->open(r);
-        ranks_[r].communicator = std::make_unique<live::Communicator>(*ranks_[r].endpoint);
-        ranks_[r].plan = std::make_unique<live::PreparedPlan>(plan_, r);
-    }
+    const auto deadline = live::Clock::now() + std::chrono::seconds(30);
+    live::run_ranks(config.ranks, [&](std::uint32_t r) {
+        Rank& rank = ranks_[r];
+        auto member = transport_->open(r, deadline);
+        if (!member) throw BenchFailed(to_string(member.error()));
+        rank.member = std::move(member.value());
+        rank.engine = std::make_unique<live::Engine>(*rank.member.control, *rank.member.endpoint);
+        rank.communicator = std::make_unique<live::Communicator>(*rank.engine);
+        rank.plan = std::make_unique<live::PreparedPlan>(plan_, r);
+    });
 }
 
 live::UserBuffers Bench::buffers_of(Rank& rank, std::uint32_t r, const BenchCase& c,

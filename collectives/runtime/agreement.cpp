@@ -2,44 +2,110 @@
 
 #include <fmt/format.h>
 
+#include "collectives/plan/plan.hpp"
 #include "collectives/runtime/data_type.hpp"
 
 namespace weft::live {
 
 namespace {
 
-std::string differences(const OperationHead& ours, const OperationHead& theirs) {
+// Heads come from other processes: a code may be one that this version has no name for.
+std::string collective_name(const OperationHead& h) {
+    if (h.collective <= static_cast<std::uint8_t>(Collective::kSendRecv))
+        return name_of(static_cast<Collective>(h.collective));
+    return fmt::format("collective {}", h.collective);
+}
+
+std::string type_name(const OperationHead& h) {
+    if (h.dtype < kDataTypes.size()) return name_of(static_cast<DataType>(h.dtype));
+    return fmt::format("type {}", h.dtype);
+}
+
+std::string reduction_name(const OperationHead& h) {
+    if (h.reduction < kReduceOps.size()) return name_of(static_cast<ReduceOp>(h.reduction));
+    return fmt::format("reduction {}", h.reduction);
+}
+
+std::string differences(const OperationHead& a, std::uint32_t rank_a, const OperationHead& b,
+                        std::uint32_t rank_b) {
     std::string text;
-    const auto note = [&](const char* what, const std::string& a, const std::string& b) {
-        if (a != b) text += fmt::format("; {} {} here, {} there", what, a, b);
+    const auto note = [&](const char* what, const std::string& x, const std::string& y) {
+        if (x != y)
+            text += fmt::format("; {}{} on rank {}, {} on rank {}", what, x, rank_a, y, rank_b);
     };
-    note("plan", fmt::format("{:016x}", ours.plan_hash), fmt::format("{:016x}", theirs.plan_hash));
-    note("count", std::to_string(ours.count), std::to_string(theirs.count));
-    note("type", name_of(static_cast<DataType>(ours.dtype)),
-         name_of(static_cast<DataType>(theirs.dtype)));
-    note("reduction", name_of(static_cast<ReduceOp>(ours.reduction)),
-         name_of(static_cast<ReduceOp>(theirs.reduction)));
+    note("", collective_name(a), collective_name(b));
+    note("root ", std::to_string(a.root), std::to_string(b.root));
+    note("count ", std::to_string(a.count), std::to_string(b.count));
+    note("type ", type_name(a), type_name(b));
+    note("reduction ", reduction_name(a), reduction_name(b));
+    if (text.empty())
+        note("plan ", fmt::format("{:016x}", a.plan_hash), fmt::format("{:016x}", b.plan_hash));
     return text;
+}
+
+std::string disagreement(const OperationHead& a, std::uint32_t rank_a, const OperationHead& b,
+                         std::uint32_t rank_b) {
+    return fmt::format("{} is not the same on rank {} and rank {}{}", describe(a), rank_a, rank_b,
+                       differences(a, rank_a, b, rank_b));
+}
+
+std::string whereabouts(const Absent& a) {
+    switch (a.why) {
+        case Absent::Why::kLate:
+            return fmt::format("late: in no operation for {:.1f} s", a.seconds);
+        case Absent::Why::kElsewhere:
+            return fmt::format("in {} for {:.1f} s{}{}", describe(a.head), a.seconds,
+                               a.where.empty() ? "" : ", where ", a.where);
+        case Absent::Why::kSilent:
+            return fmt::format("silent for {:.1f} s: stopped, or unreachable", a.seconds);
+        default:
+            return name_of(a.why);
+    }
 }
 
 }  // namespace
 
-LiveError explain(const Fault& fault, std::uint32_t rank) {
-    LiveError e{.rank = static_cast<int>(rank), .peer = static_cast<int>(fault.peer)};
-    switch (fault.kind) {
-        case Fault::Kind::kDisagreement:
-            e.what = fmt::format("operation {} is not the same on rank {} and rank {}{}",
-                                 fault.ours.operation, rank, fault.peer,
-                                 differences(fault.ours, fault.theirs));
+std::string describe(const OperationHead& head) {
+    return fmt::format("{} {} of communicator {}", collective_name(head), head.operation,
+                       head.context);
+}
+
+LiveError explain(const Alarm& alarm, std::uint32_t rank) {
+    LiveError e{.rank = static_cast<int>(rank), .peer = static_cast<int>(alarm.rank)};
+    switch (alarm.kind) {
+        case Alarm::Kind::kAborted:
+            e.what = fmt::format("rank {} gave up: {}", alarm.rank, alarm.what);
             break;
-        case Fault::Kind::kAborted:
-            e.what = fmt::format("rank {} gave up: {}", fault.peer, fault.what);
+        case Alarm::Kind::kRevoked:
+            e.what = fmt::format("rank {} revoked the communicator: {}", alarm.rank, alarm.what);
             break;
-        case Fault::Kind::kWrongSize:
-            e.what = fmt::format("from rank {} {}", fault.peer, fault.what);
+        case Alarm::Kind::kDisagreement:
+            e.what = disagreement(alarm.ours, alarm.rank, alarm.theirs, alarm.peer);
+            if (alarm.rank == rank) e.peer = static_cast<int>(alarm.peer);
+            break;
+        case Alarm::Kind::kRankLost:
+            e.what = fmt::format("rank {} is dead: {}", alarm.rank, alarm.what);
             break;
     }
     return e;
+}
+
+LiveError explain(const Fault& fault, std::uint32_t rank) {
+    LiveError e{.rank = static_cast<int>(rank), .peer = static_cast<int>(fault.peer)};
+    if (fault.kind == Fault::Kind::kDisagreement)
+        e.what = disagreement(fault.ours, rank, fault.theirs, fault.peer);
+    else
+        e.what = fmt::format("from rank {} {}", fault.peer, fault.what);
+    return e;
+}
+
+std::string explain(const std::vector<Absent>& absent) {
+    if (absent.empty()) return "all ranks have arrived";
+    std::string text = "not arrived: ";
+    for (const Absent& a : absent)
+        text +=
+            fmt::format("{}rank {} ({})", &a == absent.data() ? "" : ", ", a.rank, whereabouts(a));
+    return text;
 }
 
 }  // namespace weft::live

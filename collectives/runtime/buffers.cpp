@@ -19,10 +19,9 @@ bool is_in_place(const PlanTemplate& plan, const Binding& b, std::uint32_t rank,
     }
 }
 
-Buffers::Buffers(Endpoint& endpoint, const PlanTemplate& plan, const Binding& b,
+Buffers::Buffers(Endpoint& endpoint, const PlanTemplate& plan, const Binding& b, std::uint32_t rank,
                  const UserBuffers& user, std::vector<std::byte>& scratch)
     : endpoint_(endpoint), element_size_(b.element_size) {
-    const std::uint32_t rank = endpoint.rank();
     const std::size_t needed = buffer_elements(plan, b, Buffer::kScratch, rank) * element_size_;
     if (scratch.size() < needed) scratch.resize(needed);
     // The runtime never writes to the input; a region has one kind of pointer.

@@ -24,7 +24,7 @@ class Buffers {
   public:
     /// Registers the memory with the endpoint until destruction. `scratch` grows as needed.
     Buffers(Endpoint& endpoint, const PlanTemplate& plan, const Binding& binding,
-            const UserBuffers& user, std::vector<std::byte>& scratch);
+            std::uint32_t rank, const UserBuffers& user, std::vector<std::byte>& scratch);
     ~Buffers();
     Buffers(const Buffers&) = delete;
     Buffers& operator=(const Buffers&) = delete;

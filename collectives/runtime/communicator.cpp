@@ -1,46 +1,45 @@
 #include "collectives/runtime/communicator.hpp"
 
+#include <algorithm>
+#include <numeric>
 #include <utility>
-
-#include "collectives/runtime/executor.hpp"
 
 namespace weft::live {
 
-Communicator::Communicator(Endpoint& endpoint, CommunicatorOptions options)
-    : endpoint_(endpoint), options_(std::move(options)) {}
+namespace {
+
+std::vector<std::uint32_t> everybody(std::uint32_t ranks) {
+    std::vector<std::uint32_t> all(ranks);
+    std::iota(all.begin(), all.end(), 0U);
+    return all;
+}
+
+}  // namespace
+
+Communicator::Communicator(Engine& engine)
+    : Communicator(engine, 0, everybody(engine.endpoint().ranks())) {}
+
+Communicator::Communicator(Engine& engine, ContextId context, std::vector<std::uint32_t> members)
+    : engine_(engine), context_(context), members_(std::move(members)) {
+    const auto self = std::find(members_.begin(), members_.end(), engine.endpoint().rank());
+    WEFT_CHECK(self != members_.end(), "rank {} is no member", engine.endpoint().rank());
+    rank_ = static_cast<std::uint32_t>(self - members_.begin());
+}
+
+Communicator::~Communicator() {
+    engine_.forget(*this);
+}
 
 Status Communicator::run(const PreparedPlan& plan, const Call& call) {
-    if (broken_) return *broken_;
-    WEFT_CHECK(plan.rank() == rank() && plan.plan().n == endpoint_.ranks(),
-               "a plan of rank {} of {} runs at rank {} of {}", plan.rank(), plan.plan().n, rank(),
-               endpoint_.ranks());
-    Binding binding{.count = call.count,
-                    .element_size = static_cast<std::uint32_t>(size_of(call.dtype)),
-                    .in_place = false};
-    binding.in_place = is_in_place(plan.plan(), binding, rank(), call.buffers);
-    Executor executor(*this, plan, call, binding, ++operations_);
-    const Status status = executor.run();
-    if (!status) {
-        broken_ = status.error();
-        endpoint_.abort(*broken_);
-    }
-    return status;
+    return engine_.run(*this, plan, call);
 }
 
-LaneChooser& Communicator::chooser(std::uint32_t peer, const Channel& channel) {
-    const auto key = std::make_tuple(peer, channel.rail, channel.plane);
-    const auto found = choosers_.find(key);
-    if (found != choosers_.end()) return found->second;
-    LaneChooser made(endpoint_.lanes(peer), channel.rail, channel.plane);
-    for (const auto& [dead_peer, lane] : dead_lanes_)
-        if (dead_peer == peer) made.kill(lane);
-    return choosers_.emplace(key, std::move(made)).first->second;
+Handle Communicator::start(const PreparedPlan& plan, const Call& call) {
+    return engine_.start(*this, plan, call);
 }
 
-void Communicator::lane_down(std::uint32_t peer, std::uint32_t lane) {
-    dead_lanes_.emplace_back(peer, lane);
-    for (auto& [key, chooser] : choosers_)
-        if (std::get<0>(key) == peer) chooser.kill(lane);
+std::optional<LiveError> Communicator::broken() const {
+    return engine_.error_of(*this);
 }
 
 }  // namespace weft::live

@@ -1,26 +1,22 @@
 #pragma once
-// Communicator: one rank's handle on a group of live ranks. It runs Plans, one after the other,
-// each to its end or to an error that says who, where and why.
+// Communicator: one rank's handle on a group of live ranks. It runs Plans over them, one after the
+// other, each to its end or to an error that says who, where and why. Ranks of a Plan are positions
+// in the group; ranks in errors are world ranks.
 //
-// Agreement. Operations are numbered; the first message of each carries (number, Plan hash, count,
-// type, reduction). Ranks that disagree get an error naming both, within a second.
-// Deadline. An operation that makes no progress for `patience` ends with an error that names rank,
-// peer, lane, step and the ranks that have not arrived. Any error ends the operation on all ranks,
-// and the communicator with it: make a new one on a new transport.
-// Threads. One communicator is used by one thread. Leaves out: streams, groups, asynchrony.
+// Agreement. Operations are numbered; each message carries a digest of (context, number, Plan hash,
+// collective, root, count, type, reduction). Ranks that disagree get an error naming both, within a
+// second. Any error breaks the communicator at every member: make a new one (shrink).
+// Leaves out: choice of Plans, splitting, data types of other libraries (collectives/api).
 #include <chrono>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
-#include <tuple>
-#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
 #include "collectives/runtime/buffers.hpp"
 #include "collectives/runtime/data_type.hpp"
-#include "collectives/runtime/lane_chooser.hpp"
+#include "collectives/runtime/engine.hpp"
 #include "collectives/runtime/prepared_plan.hpp"
 #include "collectives/transport/transport.hpp"
 
@@ -43,34 +39,47 @@ struct SliceEvent {
     std::size_t bytes = 0;
 };
 
-struct CommunicatorOptions {
-    std::chrono::milliseconds patience{30'000};
-    std::function<void(const SliceEvent&)> on_slice;  // empty: nothing is recorded
-};
-
 class Communicator {
   public:
-    /// The endpoint outlives the communicator and is used by nobody else meanwhile.
-    explicit Communicator(Endpoint& endpoint, CommunicatorOptions options = {});
+    /// The world.
+    explicit Communicator(Engine& engine);
+    /// A group: world ranks in order of group rank, this one among them; `context` is agreed by
+    /// all of them and used for no other group that shares a rank with it.
+    Communicator(Engine& engine, ContextId context, std::vector<std::uint32_t> members);
+    ~Communicator();
+    Communicator(const Communicator&) = delete;
+    Communicator& operator=(const Communicator&) = delete;
 
-    /// Runs one collective; all ranks must make the same calls in the same order. The plan was
+    /// Runs one collective; all members must make the same calls in the same order. The plan was
     /// prepared for this rank. On success the output is complete and the input may be reused.
     Status run(const PreparedPlan& plan, const Call& call);
+    /// Without waiting; the plan and the buffers stay in place until the handle is finished.
+    [[nodiscard]] Handle start(const PreparedPlan& plan, const Call& call);
 
-    [[nodiscard]] std::uint32_t rank() const { return endpoint_.rank(); }
+    [[nodiscard]] Engine& engine() const { return engine_; }
+    [[nodiscard]] std::uint32_t rank() const { return rank_; }
+    [[nodiscard]] std::uint32_t ranks() const {
+        return static_cast<std::uint32_t>(members_.size());
+    }
+    [[nodiscard]] ContextId context() const { return context_; }
+    [[nodiscard]] const std::vector<std::uint32_t>& members() const { return members_; }
+    /// The error that broke it.
+    [[nodiscard]] std::optional<LiveError> broken() const;
+
+    std::function<void(const SliceEvent&)> on_slice;  // empty: nothing is recorded
 
   private:
+    friend class Engine;
     friend class Executor;
-    [[nodiscard]] LaneChooser& chooser(std::uint32_t peer, const Channel& channel);
-    void lane_down(std::uint32_t peer, std::uint32_t lane);
 
-    Endpoint& endpoint_;
-    CommunicatorOptions options_;
+    Engine& engine_;
+    ContextId context_;
+    std::vector<std::uint32_t> members_;
+    std::uint32_t rank_ = 0;
+    // Under the engine's lock:
     std::uint64_t operations_ = 0;
     std::optional<LiveError> broken_;
     std::vector<std::byte> scratch_;
-    std::vector<std::pair<std::uint32_t, std::uint32_t>> dead_lanes_;  // (peer, lane)
-    std::map<std::tuple<std::uint32_t, std::int32_t, std::int32_t>, LaneChooser> choosers_;
 };
 
 }  // namespace weft::live

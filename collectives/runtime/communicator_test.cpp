@@ -10,6 +10,7 @@
 #include <mutex>
 #include <set>
 #include <stdexcept>
+#include <thread>
 
 #include "base/rng.hpp"
 #include "collectives/algorithms/algorithm.hpp"
@@ -206,6 +207,24 @@ std::vector<std::vector<Element>> expected(const PlanTemplate& plan, const Job& 
     return run(plan, b, inputs_of(plan, job));
 }
 
+/// One rank of a transport with its engine.
+class Rank {
+  public:
+    Rank(Transport& transport, std::uint32_t rank, std::chrono::milliseconds patience) {
+        auto member = transport.open(rank, Clock::now() + 20s);
+        if (!member) throw std::runtime_error(to_string(member.error()));
+        member_ = std::move(member.value());
+        engine_ = std::make_unique<Engine>(*member_.control, *member_.endpoint,
+                                           EngineOptions{.patience = patience});
+    }
+    [[nodiscard]] Engine& engine() const { return *engine_; }
+    [[nodiscard]] Member& member() { return member_; }
+
+  private:
+    Member member_;
+    std::unique_ptr<Engine> engine_;
+};
+
 /// The same job live, `times` in a row on one communicator; all outputs of all times.
 std::vector<std::vector<std::vector<Element>>> live(const PlanTemplate& plan, const Job& job,
                                                     int times) {
@@ -216,8 +235,8 @@ std::vector<std::vector<std::vector<Element>>> live(const PlanTemplate& plan, co
     std::vector<std::vector<std::vector<Element>>> out(times);
     for (auto& o : out) o.resize(plan.n);
     run_ranks(plan.n, [&](std::uint32_t r) {
-        const auto endpoint = transport->open(r);
-        Communicator comm(*endpoint, {.patience = 20s, .on_slice = {}});
+        const Rank rank(*transport, r, 20s);
+        Communicator comm(rank.engine());
         const PreparedPlan prepared(plan, r);
         for (int t = 0; t < times; ++t) {
             RankMemory memory(plan, b, r);
@@ -312,12 +331,12 @@ TEST_CASE("every type and reduction: live equals the sequential run", "[property
 
 /// Every rank runs `body(communicator, rank)`; what each returned.
 std::vector<Status> on_every_rank(Transport& transport, std::uint32_t n,
-                                  const CommunicatorOptions& options,
+                                  std::chrono::milliseconds patience,
                                   const std::function<Status(Communicator&, std::uint32_t)>& body) {
     std::vector<Status> status(n, Status{Done{}});
     run_ranks(n, [&](std::uint32_t r) {
-        const auto endpoint = transport.open(r);
-        Communicator comm(*endpoint, options);
+        const Rank rank(transport, r, patience);
+        Communicator comm(rank.engine());
         status[r] = body(comm, r);
     });
     return status;
@@ -334,22 +353,20 @@ Status run_floats(Communicator& comm, const PlanTemplate& plan, std::uint64_t co
 TEST_CASE("ranks that disagree get an error naming both, within a second", "[unit]") {
     const auto transport = transports().at("inproc").make({.ranks = 4});
     const auto start = Clock::now();
-    const auto status = on_every_rank(
-        *transport, 4, {.patience = 20s, .on_slice = {}}, [](Communicator& comm, std::uint32_t r) {
-            const Status first = run_floats(comm, ring_plan(4), 1000);
-            if (!first) return first;
-            return run_floats(comm, ring_plan(4), r == 2 ? 1001 : 1000);
-        });
+    const auto status = on_every_rank(*transport, 4, 20s, [](Communicator& comm, std::uint32_t r) {
+        const Status first = run_floats(comm, ring_plan(4), 1000);
+        if (!first) return first;
+        return run_floats(comm, ring_plan(4), r == 2 ? 1001 : 1000);
+    });
     CHECK(Clock::now() - start < 1s);
     bool named = false;
     for (const Status& s : status) {
         REQUIRE_FALSE(s.ok());
         const std::string text = to_string(s.error());
         INFO(text);
-        CHECK_THAT(text, Catch::Contains("operation 2 is not the same on rank"));
+        CHECK_THAT(text, Catch::Contains("allreduce 2 of communicator 0 is not the same on rank"));
         CHECK_THAT(text, Catch::Contains("rank 2"));
-        named = named || text.find("count 1000 here, 1001 there") != std::string::npos ||
-                text.find("count 1001 here, 1000 there") != std::string::npos;
+        named = named || text.find("1001 on rank 2") != std::string::npos;
     }
     CHECK(named);
 }
@@ -357,9 +374,8 @@ TEST_CASE("ranks that disagree get an error naming both, within a second", "[uni
 TEST_CASE("a different type or plan is a disagreement too", "[unit]") {
     for (const bool type : {true, false}) {
         const auto transport = transports().at("inproc").make({.ranks = 2});
-        const auto status = on_every_rank(
-            *transport, 2, {.patience = 20s, .on_slice = {}},
-            [&](Communicator& comm, std::uint32_t r) {
+        const auto status =
+            on_every_rank(*transport, 2, 20s, [&](Communicator& comm, std::uint32_t r) {
                 PlanTemplate plan = ring_plan(2);
                 if (!type && r == 1) plan.channels.pop_back();
                 return run_floats(comm, plan, 64, type && r == 1 ? DataType::kI32 : DataType::kF32);
@@ -372,18 +388,24 @@ TEST_CASE("a different type or plan is a disagreement too", "[unit]") {
 }
 
 TEST_CASE("a rank that opens but never calls is named when patience ends", "[unit]") {
+    std::atomic<int> over{0};
     const auto transport = transports().at("inproc").make({.ranks = 3});
-    const auto status = on_every_rank(*transport, 3, {.patience = 60ms, .on_slice = {}},
-                                      [](Communicator& comm, std::uint32_t r) -> Status {
-                                          if (r == 1) return Done{};
-                                          return run_floats(comm, ring_plan(3), 100);
-                                      });
+    const auto status =
+        on_every_rank(*transport, 3, 60ms, [&](Communicator& comm, std::uint32_t r) -> Status {
+            if (r != 1) {
+                const Status s = run_floats(comm, ring_plan(3), 100);
+                ++over;
+                return s;
+            }
+            while (over < 2) std::this_thread::sleep_for(1ms);
+            return Done{};
+        });
     CHECK(status[1].ok());
     for (const std::uint32_t r : {0U, 2U}) {
         REQUIRE_FALSE(status[r].ok());
         const std::string text = to_string(status[r].error());
         INFO(text);
-        CHECK_THAT(text, Catch::Contains("not arrived: rank 1"));
+        CHECK_THAT(text, Catch::Contains("not arrived: rank 1 (late"));
         CHECK_THAT(text, Catch::Contains("channel 0, stage 0"));
     }
     // The rank right after the missing one waits for it, at the first step.
@@ -396,10 +418,25 @@ TEST_CASE("a rank that opens but never calls is named when patience ends", "[uni
     }
 }
 
+TEST_CASE("a rank that leaves before an operation is named at once", "[unit]") {
+    const auto transport = transports().at("inproc").make({.ranks = 3});
+    const auto start = Clock::now();
+    const auto status =
+        on_every_rank(*transport, 3, 20s, [](Communicator& comm, std::uint32_t r) -> Status {
+            if (r == 1) return Done{};
+            return run_floats(comm, ring_plan(3), 100);
+        });
+    CHECK(Clock::now() - start < 5s);
+    for (const std::uint32_t r : {0U, 2U}) {
+        REQUIRE_FALSE(status[r].ok());
+        CHECK_THAT(to_string(status[r].error()), Catch::Contains("not arrived: rank 1 (left)"));
+    }
+}
+
 TEST_CASE("a rank that never opens its endpoint is named", "[unit]") {
     const auto transport = transports().at("inproc").make({.ranks = 2});
-    const auto endpoint = transport->open(0);
-    Communicator comm(*endpoint, {.patience = 40ms, .on_slice = {}});
+    const Rank rank(*transport, 0, 40ms);
+    Communicator comm(rank.engine());
     const Status s = run_floats(comm, ring_plan(2), 10);
     REQUIRE_FALSE(s.ok());
     CHECK_THAT(to_string(s.error()), Catch::Contains("not arrived: rank 1"));
@@ -419,12 +456,13 @@ std::vector<Active> activity(std::uint32_t ranks) {
     std::vector<Active> active(ranks);
     const auto transport = transports().at("inproc").make({.ranks = ranks});
     run_ranks(ranks, [&](std::uint32_t r) {
-        const auto endpoint = transport->open(r);
+        const Rank rank(*transport, r, 20s);
         Active& mine = active[r];
-        Communicator comm(*endpoint, {.patience = 20s, .on_slice = [&](const SliceEvent&) {
-                                          mine.last = Clock::now();
-                                          if (mine.slices++ == 0) mine.first = mine.last;
-                                      }});
+        Communicator comm(rank.engine());
+        comm.on_slice = [&](const SliceEvent&) {
+            mine.last = Clock::now();
+            if (mine.slices++ == 0) mine.first = mine.last;
+        };
         const Status s = run_floats(comm, ring_plan(ranks), 1 << 18);
         if (!s) throw std::runtime_error(to_string(s.error()));
     });
@@ -466,13 +504,14 @@ TEST_CASE("slices take all lanes of the wanted plane and no other", "[unit]") {
         const auto transport = transports().at("inproc").make({.ranks = 2, .planes = 2});
         std::mutex mutex;
         std::set<std::uint32_t> lanes;
-        const CommunicatorOptions options{.patience = 20s, .on_slice = [&](const SliceEvent& e) {
-                                              const std::lock_guard lock(mutex);
-                                              lanes.insert(e.lane);
-                                          }};
-        const auto status = on_every_rank(
-            *transport, 2, options,
-            [&](Communicator& comm, std::uint32_t) { return run_floats(comm, plan, 100'000); });
+        const auto status =
+            on_every_rank(*transport, 2, 20s, [&](Communicator& comm, std::uint32_t) {
+                comm.on_slice = [&](const SliceEvent& e) {
+                    const std::lock_guard lock(mutex);
+                    lanes.insert(e.lane);
+                };
+                return run_floats(comm, plan, 100'000);
+            });
         CHECK((status[0].ok() && status[1].ok()));
         const std::set<std::uint32_t> both{0, 1};
         const std::set<std::uint32_t> one{static_cast<std::uint32_t>(plane)};
@@ -492,11 +531,12 @@ TEST_CASE("a lane that dies in mid-operation changes nothing but the way", "[uni
     std::atomic<int> other_lane{0};
     std::vector<std::vector<Element>> got(3);
     run_ranks(3, [&](std::uint32_t r) {
-        const auto endpoint = transport->open(r);
-        Communicator comm(*endpoint, {.patience = 20s, .on_slice = [&](const SliceEvent& e) {
-                                          if (++slices == 20) transport->kill_lane(0, 1, 0);
-                                          other_lane += e.lane == 1;
-                                      }});
+        Rank rank(*transport, r, 20s);
+        Communicator comm(rank.engine());
+        comm.on_slice = [&](const SliceEvent& e) {
+            if (r == 0 && ++slices == 20) rank.member().endpoint->cut_lane(1, 0);
+            other_lane += e.lane == 1;
+        };
         const PreparedPlan prepared(plan, r);
         RankMemory memory(plan, b, r);
         memory.fill(inputs[r]);
@@ -510,11 +550,10 @@ TEST_CASE("a lane that dies in mid-operation changes nothing but the way", "[uni
 
 TEST_CASE("when every lane to a peer is dead the error says so", "[unit]") {
     const auto transport = transports().at("inproc").make({.ranks = 2, .planes = 2});
-    transport->kill_lane(0, 1, 0);
-    transport->kill_lane(0, 1, 1);
-    const auto status = on_every_rank(
-        *transport, 2, {.patience = 5s, .on_slice = {}},
-        [](Communicator& comm, std::uint32_t) { return run_floats(comm, ring_plan(2), 1000); });
+    const auto status = on_every_rank(*transport, 2, 5s, [](Communicator& comm, std::uint32_t r) {
+        for (const std::uint32_t lane : {0U, 1U}) comm.engine().endpoint().cut_lane(1 - r, lane);
+        return run_floats(comm, ring_plan(2), 1000);
+    });
     for (const Status& s : status) {
         REQUIRE_FALSE(s.ok());
         CHECK_THAT(to_string(s.error()), Catch::Contains("every lane to the peer is dead"));

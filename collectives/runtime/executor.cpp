@@ -6,14 +6,25 @@
 #include <tuple>
 #include <utility>
 
-#include "collectives/runtime/agreement.hpp"
 #include "collectives/runtime/kernels.hpp"
 
 namespace weft::live {
 
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::size_t kOperationsAtOnce = 64;
+// Others cannot move, nor abort, while a connection is made.
+constexpr auto kConnectAtOnce = 500ms;
+
+Binding bind(const PreparedPlan& plan, const Call& call) {
+    Binding b{.count = call.count,
+              .element_size = static_cast<std::uint32_t>(size_of(call.dtype)),
+              .in_place = false};
+    b.in_place = is_in_place(plan.plan(), b, plan.rank(), call.buffers);
+    return b;
+}
 
 std::uint32_t stream_of(const Operation& op) {
     return op.channel << 16 | op.stage;
@@ -27,59 +38,50 @@ void append(std::vector<Segment>& to, const Segment& s) {
         to.push_back(s);
 }
 
-std::string list(const std::vector<std::uint32_t>& ranks) {
-    std::string text;
-    for (const std::uint32_t r : ranks) text += (text.empty() ? "" : ", ") + std::to_string(r);
-    return text;
-}
-
 }  // namespace
 
 Executor::Executor(Communicator& communicator, const PreparedPlan& plan, const Call& call,
-                   const Binding& binding, std::uint64_t number)
+                   std::uint64_t number)
     : comm_(communicator),
-      endpoint_(communicator.endpoint_),
+      endpoint_(communicator.engine().endpoint()),
       plan_(plan),
       call_(call),
-      binding_(binding),
-      buffers_(endpoint_, plan.plan(), binding_, call.buffers, communicator.scratch_),
+      binding_(bind(plan, call)),
+      buffers_(endpoint_, plan.plan(), binding_, plan.rank(), call.buffers, communicator.scratch_),
       cursor_(plan.plan(), binding_, plan.rank()),
       head_{.operation = number,
             .plan_hash = plan.hash(),
             .count = call.count,
-            .dtype = static_cast<std::uint32_t>(call.dtype),
-            .reduction = static_cast<std::uint32_t>(call.op)} {}
+            .context = communicator.context(),
+            .collective = static_cast<std::uint8_t>(plan.plan().collective),
+            .dtype = static_cast<std::uint8_t>(call.dtype),
+            .reduction = static_cast<std::uint8_t>(call.op),
+            .reserved = 0,
+            .root = plan.plan().root} {}
 
-Executor::~Executor() {
-    // On the way out after an error the caller's memory must not be in anybody's hands.
-    if (!sending_.empty() || !receiving_.empty()) endpoint_.cancel();
-}
-
-Status Executor::run() {
-    endpoint_.announce(head_);
-    WEFT_TRY(connect());
-    while (true) {
-        bool progress = post_ready();
-        progress = (!unposted_.empty() && post_sends()) || progress;
-        progress = drain() || progress;
-        if (failure_) return *failure_;
-        // Empty operations finish inside the cursor: it may be done without having shown any.
-        if (cursor_.done()) break;
-        if (progress) {
-            idle_since_.reset();
-            continue;
+bool Executor::connect() {
+    bool any = false;
+    const auto limit = std::min<Clock::duration>(kConnectAtOnce, comm_.engine().options().patience);
+    while (connecting()) {
+        const std::uint32_t peer = comm_.members_[plan_.peers()[connected_]];
+        const Status status = endpoint_.connect(peer, Clock::now() + limit);
+        if (!status) {
+            unreachable_ = status.error().what;
+            return any;
         }
-        if (auto error = trouble()) return *error;
-        endpoint_.wait(*idle_since_ + comm_.options_.patience);
+        ++connected_;
+        any = true;
     }
-    if (auto fault = endpoint_.fault()) return explain(*fault, plan_.rank());
-    return Done{};
+    return any;
 }
 
-Status Executor::connect() {
-    const Clock::time_point deadline = Clock::now() + comm_.options_.patience;
-    for (const std::uint32_t peer : plan_.peers()) WEFT_TRY(endpoint_.connect(peer, deadline));
-    return Done{};
+bool Executor::advance() {
+    if (connecting()) {
+        const bool any = connect();
+        if (connecting()) return any;
+    }
+    const bool posted = post_ready();
+    return (!unposted_.empty() && post_sends()) || posted;
 }
 
 std::unique_ptr<Executor::Flight> Executor::new_flight(const Operation& op) {
@@ -91,7 +93,8 @@ std::unique_ptr<Executor::Flight> Executor::new_flight(const Operation& op) {
         spare_.pop_back();
     }
     f->op = op;
-    f->key = {head_.operation, stream_of(op), op.sequence};
+    f->peer = comm_.members_[op.peer];
+    f->key = {head_.operation, head_.context, stream_of(op), op.sequence};
     f->size = op.elements * binding_.element_size;
     f->segments.clear();
     for (std::uint32_t i = 0; i < op.pieces; ++i) {
@@ -113,9 +116,9 @@ bool Executor::post_ready() {
             continue;
         }
         if (op.arrival == Arrival::kReduce)
-            endpoint_.post_view(op.peer, f->key);
+            endpoint_.post_view(f->peer, f->key, f->size);
         else
-            endpoint_.post_recv(op.peer, f->key, f->segments);
+            endpoint_.post_recv(f->peer, f->key, f->segments);
         receiving_.push_back(std::move(f));
     }
     post_sends();
@@ -127,18 +130,20 @@ bool Executor::post_ready() {
 
 bool Executor::post_sends() {
     bool any = false;
+    const Clock::time_point now = Clock::now();
     for (auto& f : unposted_) {
-        LaneChooser& lanes = comm_.chooser(f->op.peer, plan_.plan().channels[f->op.channel]);
-        const auto lane = lanes.choose(f->size);
+        const Channel& channel = plan_.plan().channels[f->op.channel];
+        LaneChooser& lanes = comm_.engine().lanes(f->peer);
+        const auto lane = lanes.choose(channel.rail, channel.plane, f->size, now);
         if (!lane) {
             fail({.what = "every lane to the peer is dead",
-                  .peer = static_cast<int>(f->op.peer),
+                  .peer = static_cast<int>(f->peer),
                   .step = f->op.step});
             return false;
         }
         f->lane = *lane;
-        if (!endpoint_.post_send(f->op.peer, *lane, f->key, f->segments)) continue;
-        lanes.post(*lane, f->size);
+        if (!endpoint_.post_send(f->peer, *lane, f->key, f->segments)) continue;
+        lanes.post(*lane, f->size, now);
         sending_.push_back(std::move(f));
         any = true;
     }
@@ -146,16 +151,9 @@ bool Executor::post_sends() {
     return any;
 }
 
-bool Executor::drain() {
-    std::array<Completion, 32> done;
-    const std::size_t n = endpoint_.poll(done);
-    for (std::size_t i = 0; i < n; ++i) handle(done[i]);
-    return n > 0;
-}
-
 std::unique_ptr<Executor::Flight> Executor::take(Flights& from, const Completion& c) {
     const auto found = std::find_if(from.begin(), from.end(), [&](const auto& f) {
-        return f->key == c.key && f->op.peer == c.peer;
+        return f->key == c.key && f->peer == c.peer;
     });
     WEFT_CHECK(found != from.end(), "a completion of rank {} that nobody waits for", c.peer);
     std::unique_ptr<Flight> f = std::move(*found);
@@ -165,7 +163,6 @@ std::unique_ptr<Executor::Flight> Executor::take(Flights& from, const Completion
 }
 
 void Executor::handle(const Completion& c) {
-    if (c.kind == Completion::Kind::kLaneDown) return comm_.lane_down(c.peer, c.lane);
     if (c.kind == Completion::Kind::kReceived) {
         std::unique_ptr<Flight> f = take(receiving_, c);
         apply(c, *f);
@@ -174,11 +171,13 @@ void Executor::handle(const Completion& c) {
         return;
     }
     std::unique_ptr<Flight> f = take(sending_, c);
-    comm_.chooser(c.peer, plan_.plan().channels[f->op.channel]).complete(c.lane, f->size);
+    LaneChooser& lanes = comm_.engine().lanes(c.peer);
     if (c.kind == Completion::Kind::kSendLost) {
+        lanes.lost(f->lane, f->size);
         unposted_.push_back(std::move(f));
         return;
     }
+    lanes.complete(f->lane, f->size, Clock::now());
     cursor_.sent(f->op);
     spare_.push_back(std::move(f));
 }
@@ -195,13 +194,13 @@ void Executor::apply(const Completion& c, const Flight& f) {
                   .step = f.op.step});
         endpoint_.release(c);
     }
-    if (!comm_.options_.on_slice) return;
-    comm_.options_.on_slice({.channel = f.op.channel,
-                             .stage = f.op.stage,
-                             .step = f.op.step,
-                             .peer = c.peer,
-                             .lane = c.lane,
-                             .bytes = f.size});
+    if (!comm_.on_slice) return;
+    comm_.on_slice({.channel = f.op.channel,
+                    .stage = f.op.stage,
+                    .step = f.op.step,
+                    .peer = c.peer,
+                    .lane = c.lane,
+                    .bytes = f.size});
 }
 
 void Executor::reduce_into_place(const Completion& c, const Flight& f) {
@@ -232,42 +231,44 @@ void Executor::copy(const Operation& op) {
     cursor_.copied(op);
 }
 
-std::optional<LiveError> Executor::trouble() {
-    if (auto fault = endpoint_.fault()) return explain(*fault, plan_.rank());
-    const Clock::time_point now = Clock::now();
-    if (!idle_since_) idle_since_ = now;
-    if (now - *idle_since_ < comm_.options_.patience) return std::nullopt;
-    return timeout(now - *idle_since_);
-}
-
 void Executor::fail(LiveError error) {
     if (failure_) return;
-    error.rank = static_cast<int>(plan_.rank());
+    error.rank = static_cast<int>(endpoint_.rank());
     failure_ = std::move(error);
 }
 
-LiveError Executor::timeout(Clock::duration waited) {
-    LiveError e{.what = "no progress", .rank = static_cast<int>(plan_.rank())};
-    e.elapsed_s = std::chrono::duration<double>(waited).count();
+const Executor::Flight* Executor::oldest() const {
     const Flights& pending = receiving_.empty() ? sending_ : receiving_;
-    const auto earliest =
+    const auto found =
         std::min_element(pending.begin(), pending.end(), [](const auto& a, const auto& b) {
             return std::tie(a->op.channel, a->op.stage, a->op.step) <
                    std::tie(b->op.channel, b->op.stage, b->op.step);
         });
-    if (earliest != pending.end()) {
-        const Operation& op = (*earliest)->op;
-        const std::size_t lanes = endpoint_.lanes(op.peer).size();
-        e.peer = static_cast<int>(op.peer);
-        e.step = op.step;
-        if (op.kind == Operation::Kind::kSend) e.lane = static_cast<int>((*earliest)->lane);
-        e.what += (op.kind == Operation::Kind::kSend)
-                      ? ": the peer has not consumed a slice of"
-                      : fmt::format(": nothing came on lanes 0..{} of", lanes - 1);
-        e.what += fmt::format(" channel {}, stage {}", op.channel, op.stage);
+    return found == pending.end() ? nullptr : found->get();
+}
+
+std::string Executor::waits_for() const {
+    if (connecting()) return unreachable_;
+    const Flight* f = oldest();
+    if (!f) return "a lane that takes more";
+    const char* what = f->op.kind == Operation::Kind::kSend ? "the peer has not consumed a slice of"
+                                                            : "nothing came on lanes";
+    std::string text = what;
+    if (f->op.kind != Operation::Kind::kSend)
+        text += fmt::format(" 0..{} of", endpoint_.lanes(f->peer).size() - 1);
+    return text + fmt::format(" channel {}, stage {}", f->op.channel, f->op.stage);
+}
+
+LiveError Executor::no_progress(Clock::duration waited) const {
+    LiveError e{.what = "no progress: " + waits_for(), .rank = static_cast<int>(endpoint_.rank())};
+    e.elapsed_s = std::chrono::duration<double>(waited).count();
+    if (connecting()) {
+        e.peer = static_cast<int>(comm_.members_[plan_.peers()[connected_]]);
+    } else if (const Flight* f = oldest()) {
+        e.peer = static_cast<int>(f->peer);
+        e.step = f->op.step;
+        if (f->op.kind == Operation::Kind::kSend) e.lane = static_cast<int>(f->lane);
     }
-    const auto missing = endpoint_.not_arrived(head_.operation);
-    e.what += missing.empty() ? "; all ranks have arrived" : "; not arrived: rank " + list(missing);
     return e;
 }
 

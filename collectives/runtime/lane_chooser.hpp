@@ -1,42 +1,56 @@
 #pragma once
-// Which lane to a peer the next slice of a channel takes: least outstanding bytes among the lanes
-// of the rail and plane that the channel wants, and among the other lanes only when all of those
-// are dead. Outstanding bytes are counted per (peer, wanted rail, wanted plane).
+// Which lane to a peer the next slice takes: the one that would deliver it first, (outstanding +
+// size) / measured rate, among the lanes of the rail and plane that the channel wants. With equal
+// rates this is HPN's least-outstanding rule (HPN24, path selection).
+//
+// A lane at less than a quarter of its best sibling's rate is slow: what wants it goes elsewhere,
+// and every 200 ms one slice tries it again. When all wanted lanes are dead or slow the others are
+// taken. Rates are measured between completions while a lane is busy, so that a peer that consumes
+// late slows all its lanes alike and none is blamed.
+// One object per peer, for all communicators. Leaves out: time-outs, dead lanes' messages.
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "collectives/transport/transport.hpp"
-#include "flow_control/lb/least_outstanding.hpp"
 
 namespace weft::live {
 
 class LaneChooser {
   public:
-    /// rail or plane -1: any. Lanes that fit neither are kept for when nothing else lives.
-    LaneChooser(std::span<const Lane> lanes, std::int32_t rail, std::int32_t plane);
+    explicit LaneChooser(std::span<const Lane> lanes);
 
-    /// nullopt: every lane to the peer is dead.
-    [[nodiscard]] std::optional<std::uint32_t> choose(std::size_t size) const;
-    void post(std::uint32_t lane, std::size_t size);
-    void complete(std::uint32_t lane, std::size_t size);
+    /// rail or plane -1: any. nullopt: every lane to the peer is dead.
+    [[nodiscard]] std::optional<std::uint32_t> choose(std::int32_t rail, std::int32_t plane,
+                                                      std::size_t size, Clock::time_point now);
+    void post(std::uint32_t lane, std::size_t size, Clock::time_point now);
+    /// The peer has consumed it.
+    void complete(std::uint32_t lane, std::size_t size, Clock::time_point now);
+    /// It came back from a lane that died.
+    void lost(std::uint32_t lane, std::size_t size);
     void kill(std::uint32_t lane);
+    void revive(std::uint32_t lane);
+
+    /// Bytes a second; 0 before the first measurement.
+    [[nodiscard]] double rate(std::uint32_t lane) const { return state_[lane].rate; }
+    [[nodiscard]] bool alive(std::uint32_t lane) const { return state_[lane].alive; }
+    [[nodiscard]] bool slow(std::uint32_t lane) const;
 
   private:
-    struct Set {
-        std::vector<std::uint32_t> lanes;
-        LeastOutstanding balance;
+    struct State {
+        std::size_t outstanding = 0;
+        bool alive = true;
+        double rate = 0;
+        Clock::time_point since;    // start of the measured window
+        std::size_t delivered = 0;  // in it
+        Clock::time_point tried;    // when a slow lane was last given a slice
     };
-    struct Place {
-        bool wanted = true;
-        std::size_t index = 0;
-    };
-    [[nodiscard]] Set& set_of(const Place& p) { return p.wanted ? wanted_ : others_; }
+    void note_best();
 
-    Set wanted_;
-    Set others_;
-    std::vector<Place> place_;  // by lane
+    std::vector<Lane> lanes_;
+    std::vector<State> state_;
+    double best_ = 0;  // of the rates
 };
 
 }  // namespace weft::live

@@ -1,12 +1,58 @@
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <poll.h>
+
 #include "base/rng.hpp"
 #include "collectives/transport/inproc/inproc.hpp"
 #include "collectives/transport/transport.hpp"
 
 namespace weft::live {
 
+using namespace std::chrono_literals;
+
 std::uint64_t OperationHead::digest() const {
-    const std::uint64_t kinds = (std::uint64_t{dtype} << 32) | reduction;
-    return mix64(mix64(operation, plan_hash), mix64(count, kinds));
+    const std::uint64_t kinds = std::uint64_t{collective} << 16 | std::uint64_t{dtype} << 8 |
+                                reduction | std::uint64_t{root} << 32;
+    return mix64(mix64(mix64(operation, context), plan_hash), mix64(count, kinds));
+}
+
+const char* name_of(Absent::Why w) {
+    switch (w) {
+        case Absent::Why::kUnknown:
+            return "not heard of";
+        case Absent::Why::kLate:
+            return "late";
+        case Absent::Why::kElsewhere:
+            return "in another operation";
+        case Absent::Why::kSilent:
+            return "silent";
+        case Absent::Why::kLeft:
+            return "left";
+        case Absent::Why::kDead:
+            return "dead";
+    }
+    return "?";
+}
+
+void wait_readable(std::span<const int> fds, Clock::time_point until) {
+    constexpr std::size_t kMost = 8;
+    std::array<pollfd, kMost> watched;
+    WEFT_CHECK(fds.size() <= kMost, "{} descriptors to wait on", fds.size());
+    for (std::size_t i = 0; i < fds.size(); ++i)
+        watched[i] = {.fd = fds[i], .events = POLLIN, .revents = 0};
+    const Clock::time_point now = Clock::now();
+    const auto left =
+        until <= now ? Clock::duration::zero() : std::min(until - now, Clock::duration(1h));
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
+    const timespec limit{.tv_sec = static_cast<std::time_t>(seconds.count()),
+                         .tv_nsec = static_cast<long>((left - seconds) / 1ns)};
+    (void)::ppoll(watched.data(), fds.size(), &limit, nullptr);
+}
+
+void sleep_until(Endpoint& endpoint, Clock::time_point until) {
+    if (endpoint.arm()) wait_readable(endpoint.fds(), until);
+    endpoint.disarm();
 }
 
 std::size_t total_size(Segments segments) {

@@ -6,35 +6,37 @@
 // sender chooses the lane of every message; the receiver takes it from whichever lane it comes on.
 //
 // Order.     Messages are matched by (peer, MessageKey), not by order of arrival; a key is used
-// once.
-//            A lane delivers in the order of posting; between lanes there is no order.
+//            once. A lane delivers in the order of posting, between lanes there is no order, and a
+//            message that nobody has asked for yet holds up no other.
+// Operations begin() and end() say which operations this rank is in. Messages of an operation that
+//            has not begun wait at a bounded cost; those of one that has ended are dropped.
 // Ownership. A sent range belongs to the transport, and may be read by the peer, until kSent or
 //            kSendLost. A receive destination belongs to it until kReceived. What the kReceived of
 //            a view shows belongs to the transport again after release().
 // Acks.      kSent means consumed end to end: the peer's copy is complete or its view released.
 // Errors.    A dead lane gives kLaneDown once at the sender; each message that was on it and not
 //            consumed comes back as kSendLost, after which no byte of it can arrive any more (fence
-//            first): the caller posts it again, same key, on another lane. What ends the operation
-//            (a peer aborted, or disagrees) is read from fault(), and stays.
-// Deadlines. Only connect() and wait() block, and both take one. No call hangs without a limit.
-// Threads.   An endpoint is used by one thread. Endpoints of one Transport run in parallel.
-// Leaves out: collectives, reductions, choice of lanes, re-sending (all in collectives/runtime).
-#include <algorithm>
-#include <chrono>
+//            first): the caller posts it again, same key, on another lane. A lane that the
+//            transport has probed and found well again gives kLaneUp.
+//            What is wrong with a message itself is read from fault().
+// Waiting.   Only connect() blocks, with a deadline. poll() never does. To sleep: arm(), then wait
+//            for one of fds() to become readable, then disarm(): see sleep_until().
+// Threads.   One call at a time, from any thread; wake() from any thread at any time.
+// Leaves out: collectives, reductions, choice of lanes, re-sending (collectives/runtime); who is
+// there, who gave up (control.hpp).
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "base/registry.hpp"
 #include "base/result.hpp"
+#include "collectives/transport/control.hpp"
+#include "collectives/transport/message.hpp"
 
 namespace weft::live {
-
-using Clock = std::chrono::steady_clock;
 
 struct Lane {
     std::int32_t local_port = 0;   // NIC port of this rank
@@ -44,60 +46,8 @@ struct Lane {
     std::uint32_t path = 0;  // among the paths of one pair of ports
 };
 
-/// Which message: sequence number `sequence` of `stream` in operation number `operation`.
-struct MessageKey {
-    std::uint64_t operation = 0;
-    std::uint32_t stream = 0;  // (channel, stage): a connection, once the two ranks are known
-    std::uint32_t sequence = 0;
-    bool operator==(const MessageKey&) const = default;
-};
-
-/// What a rank says about an operation with its first message; equal on all ranks or an error.
-/// `dtype` and `reduction` are the runtime's codes; a transport only compares them.
-struct OperationHead {
-    std::uint64_t operation = 0;
-    std::uint64_t plan_hash = 0;
-    std::uint64_t count = 0;
-    std::uint32_t dtype = 0;
-    std::uint32_t reduction = 0;
-    bool operator==(const OperationHead&) const = default;
-    /// Travels with every message, so that nothing of another operation is ever consumed.
-    [[nodiscard]] std::uint64_t digest() const;
-};
-
-/// A range of a registered region.
-struct Segment {
-    std::uint32_t region = 0;
-    std::byte* data = nullptr;
-    std::size_t size = 0;
-};
-/// What a message is made of, in order. Sender and receiver may cut it differently.
-using Segments = std::span<const Segment>;
-[[nodiscard]] std::size_t total_size(Segments segments);
-/// Reads through segments piece by piece.
-class SegmentReader {
-  public:
-    explicit SegmentReader(Segments segments) : left_(segments) {}
-    /// The next contiguous bytes, at most `most` of them; empty at the end.
-    std::span<std::byte> next(std::size_t most) {
-        while (!left_.empty() && at_ == left_.front().size) {
-            left_ = left_.subspan(1);
-            at_ = 0;
-        }
-        if (left_.empty()) return {};
-        const std::span<std::byte> piece{left_.front().data + at_,
-                                         std::min(most, left_.front().size - at_)};
-        at_ += piece.size();
-        return piece;
-    }
-
-  private:
-    Segments left_;
-    std::size_t at_ = 0;
-};
-
 struct Completion {
-    enum class Kind : std::uint8_t { kSent, kSendLost, kReceived, kLaneDown };
+    enum class Kind : std::uint8_t { kSent, kSendLost, kReceived, kLaneDown, kLaneUp };
     Kind kind = Kind::kSent;
     std::uint32_t peer = 0;
     std::uint32_t lane = 0;
@@ -106,18 +56,20 @@ struct Completion {
     std::uint64_t ticket = 0;  // kReceived of a view: for release()
 };
 
-/// Why an operation cannot go on.
+/// What is wrong with a message; ends its operation.
 struct Fault {
     enum class Kind : std::uint8_t {
-        kDisagreement,  // the peer runs something else
-        kAborted,       // the peer gave up
-        kWrongSize,     // the peer's message does not fit the receive
+        kDisagreement,  // the peer runs something else under the same number
+        kWrongSize,     // the message does not fit the receive
+        kUnreachable,   // no lane to the peer could be made or kept
+        kCorrupt,       // what came is not a message of this version, or its CRC is wrong
     };
-    Kind kind = Kind::kAborted;
+    Kind kind = Kind::kDisagreement;
+    ContextId context = 0;
+    std::uint64_t operation = 0;
     std::uint32_t peer = 0;
-    OperationHead theirs;  // kDisagreement: what the peer runs
-    OperationHead ours;
-    std::string what;  // the others: in words
+    OperationHead ours, theirs;  // kDisagreement
+    std::string what;            // the others: in words
 };
 
 class Endpoint {
@@ -126,7 +78,7 @@ class Endpoint {
     [[nodiscard]] virtual std::uint32_t rank() const = 0;
     [[nodiscard]] virtual std::uint32_t ranks() const = 0;
 
-    /// Blocks until `peer` is there and its lanes can be used. The error names who is missing.
+    /// Blocks until `peer` can be sent to and received from. The error names who is missing.
     virtual Status connect(std::uint32_t peer, Clock::time_point deadline) = 0;
     /// Lanes to a connected peer, the same list at both ends (ports swapped); valid for ever.
     [[nodiscard]] virtual std::span<const Lane> lanes(std::uint32_t peer) const = 0;
@@ -135,10 +87,14 @@ class Endpoint {
     [[nodiscard]] virtual std::uint32_t register_region(std::span<std::byte> memory) = 0;
     virtual void deregister_region(std::uint32_t region) = 0;
 
-    /// Tells the others what this rank runs from now on. Does not block. Two ranks that announce
-    /// different heads for one operation number find a Fault at one of them within a second, even
-    /// if they exchange no data.
-    virtual void announce(const OperationHead& head) = 0;
+    /// From now on messages of this operation are posted. Numbers rise within a context.
+    virtual void begin(const OperationHead& head) = 0;
+    /// Nothing of the operation is outstanding here, and what still comes of it is dropped.
+    virtual void end(ContextId context, std::uint64_t operation) = 0;
+    /// end() on the way out after an error: takes back everything posted of the operation. When it
+    /// returns no peer touches this rank's memory and nothing arrives in it. Blocks only while a
+    /// peer is busy copying, and not for longer than a second.
+    virtual void cancel(ContextId context, std::uint64_t operation) = 0;
 
     /// False when the lane can take no more at present (poll, then try again) or is dead. The list
     /// of segments stays in place as long as the bytes do.
@@ -148,23 +104,38 @@ class Endpoint {
     /// kReceived.
     virtual void post_recv(std::uint32_t peer, const MessageKey& key, Segments to) = 0;
     /// Without destination: kReceived shows the bytes where they lie; release() gives them back.
-    virtual void post_view(std::uint32_t peer, const MessageKey& key) = 0;
+    /// `size` is what must come.
+    virtual void post_view(std::uint32_t peer, const MessageKey& key, std::size_t size) = 0;
     virtual void release(const Completion& received) = 0;
 
     /// Completions that have come, oldest first; never blocks.
     [[nodiscard]] virtual std::size_t poll(std::span<Completion> out) = 0;
-    /// Returns when poll() may have news, when fault() may, or at `until`.
-    virtual void wait(Clock::time_point until) = 0;
-
+    /// The oldest fault that nobody has asked for yet.
     [[nodiscard]] virtual std::optional<Fault> fault() = 0;
-    /// Ends the operation for all ranks; every endpoint's fault() shows the first such error.
-    virtual void abort(const LiveError& error) = 0;
-    /// Takes back everything posted: when it returns, no peer touches this rank's memory and
-    /// nothing arrives in it. For the way out after a fault; blocks only while a peer is busy
-    /// copying.
-    virtual void cancel() = 0;
-    /// Ranks not known to have reached the operation.
-    [[nodiscard]] virtual std::vector<std::uint32_t> not_arrived(std::uint64_t operation) = 0;
+
+    /// False: poll() or fault() may have news already, do not sleep. True: one of fds() becomes
+    /// readable when they may.
+    [[nodiscard]] virtual bool arm() = 0;
+    virtual void disarm() = 0;
+    [[nodiscard]] virtual std::span<const int> fds() const = 0;
+    /// Ends the sleep of whoever waits on fds(); from any thread.
+    virtual void wake() = 0;
+
+    /// For tests of failures: from now on the lane's path carries nothing, in either direction, as
+    /// if it had been cut. False if the transport cannot do that.
+    virtual bool cut_lane(std::uint32_t peer, std::uint32_t lane) = 0;
+    virtual bool mend_lane(std::uint32_t peer, std::uint32_t lane) = 0;
+};
+
+/// Sleeps until one of the descriptors is readable, or `until`.
+void wait_readable(std::span<const int> fds, Clock::time_point until);
+/// Sleeps until the endpoint may have news, is woken, or `until`. Checks before it sleeps.
+void sleep_until(Endpoint& endpoint, Clock::time_point until);
+
+/// One rank's part of a world. The endpoint goes first.
+struct Member {
+    std::unique_ptr<Control> control;
+    std::unique_ptr<Endpoint> endpoint;
 };
 
 struct TransportOptions {
@@ -174,15 +145,17 @@ struct TransportOptions {
     std::uint32_t paths = 1;  // per rail and plane; lanes of a pair = rails x planes x paths
 };
 
-/// One process's part of a world of ranks: makes the endpoints of the ranks that live here.
+/// A world whose ranks are threads of one process: for tests, and for `weft bench` without
+/// processes.
 class Transport {
   public:
     virtual ~Transport() = default;
-    /// The endpoint of one rank, once per rank; callable from that rank's thread. Endpoints must
-    /// not outlive the transport.
-    [[nodiscard]] virtual std::unique_ptr<Endpoint> open(std::uint32_t rank) = 0;
-    /// Fault injection: the lane from `from` to `to` stops carrying. False if it cannot do that.
-    virtual bool kill_lane(std::uint32_t from, std::uint32_t to, std::uint32_t lane) = 0;
+    /// One rank's part, once per rank, from that rank's thread. Members must not outlive the
+    /// transport. May block until the other ranks have come, no longer than `deadline`.
+    [[nodiscard]] virtual Outcome<Member> open(std::uint32_t rank, Clock::time_point deadline) = 0;
+    /// Whether ranks are there for each other as soon as each is open; otherwise open() blocks
+    /// until all ranks have come.
+    [[nodiscard]] virtual bool opens_alone() const = 0;
 };
 
 using MakeTransport = std::unique_ptr<Transport> (*)(const TransportOptions&);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -14,17 +16,8 @@ namespace weft::live {
 namespace {
 
 constexpr std::uint32_t kMaxRanks = 64;
-// A sleeping rank looks for faults that ring no bell at least this often.
-constexpr auto kLongestNap = std::chrono::milliseconds(100);
 // cancel() waits for a peer that reads this rank's memory, but not for one that has crashed.
-constexpr auto kLongestCopy = std::chrono::seconds(5);
-
-Doorbell::Patience patience_for(std::uint32_t ranks) {
-    // With a core for every rank a short spin beats a trip through the kernel; with fewer cores
-    // than ranks, whoever spins keeps the core from the one waited for.
-    if (ranks <= std::thread::hardware_concurrency()) return {.checks = 4000, .yields = 16};
-    return {.checks = 16, .yields = 8};
-}
+constexpr auto kLongestCopy = std::chrono::seconds(1);
 
 struct World {
     explicit World(const TransportOptions& o)
@@ -40,13 +33,17 @@ struct World {
                                      .path = path});
                 }
         queues = std::make_unique<LaneQueue[]>(std::size_t{ranks} * ranks * lanes.size());
-        patience = patience_for(ranks);
     }
     [[nodiscard]] LaneQueue& queue(std::uint32_t from, std::uint32_t to, std::uint32_t lane) const {
         return queues[(std::size_t{from} * ranks + to) * lanes.size() + lane];
     }
-    void ring_all() const {
-        for (std::uint32_t r = 0; r < ranks; ++r) bells[r].ring();
+
+    /// Both directions.
+    void set_dead(std::uint32_t a, std::uint32_t b, std::uint32_t lane, bool dead) const {
+        queue(a, b, lane).dead.store(dead, std::memory_order_release);
+        queue(b, a, lane).dead.store(dead, std::memory_order_release);
+        bells[a].ring();
+        bells[b].ring();
     }
 
     std::uint32_t ranks;
@@ -54,15 +51,22 @@ struct World {
     std::unique_ptr<Doorbell[]> bells;
     std::vector<Lane> lanes;
     std::unique_ptr<LaneQueue[]> queues;
-    Doorbell::Patience patience;
 };
+
+void copy_segments(Segments from, Segments to) {
+    SegmentReader source(from);
+    for (const Segment& s : to)
+        for (std::size_t at = 0; at < s.size;) {
+            const std::span<const std::byte> piece = source.next(s.size - at);
+            std::memcpy(s.data + at, piece.data(), piece.size());
+            at += piece.size();
+        }
+}
 
 class InprocEndpoint final : public Endpoint {
   public:
     InprocEndpoint(World& world, std::uint32_t rank)
-        : world_(world), rank_(rank), receives_(world.ranks) {
-        world_.board.open(rank);
-    }
+        : world_(world), rank_(rank), receives_(world.ranks) {}
 
     [[nodiscard]] std::uint32_t rank() const override { return rank_; }
     [[nodiscard]] std::uint32_t ranks() const override { return world_.ranks; }
@@ -70,18 +74,24 @@ class InprocEndpoint final : public Endpoint {
     [[nodiscard]] std::span<const Lane> lanes(std::uint32_t) const override { return world_.lanes; }
     [[nodiscard]] std::uint32_t register_region(std::span<std::byte> memory) override;
     void deregister_region(std::uint32_t region) override;
-    void announce(const OperationHead& head) override;
+    void begin(const OperationHead& head) override;
+    void end(ContextId context, std::uint64_t operation) override;
+    void cancel(ContextId context, std::uint64_t operation) override;
     [[nodiscard]] bool post_send(std::uint32_t peer, std::uint32_t lane, const MessageKey& key,
                                  Segments data) override;
     void post_recv(std::uint32_t peer, const MessageKey& key, Segments to) override;
-    void post_view(std::uint32_t peer, const MessageKey& key) override;
+    void post_view(std::uint32_t peer, const MessageKey& key, std::size_t size) override;
     void release(const Completion& received) override;
     [[nodiscard]] std::size_t poll(std::span<Completion> out) override;
-    void wait(Clock::time_point until) override;
     [[nodiscard]] std::optional<Fault> fault() override;
-    void abort(const LiveError& error) override;
-    void cancel() override;
-    [[nodiscard]] std::vector<std::uint32_t> not_arrived(std::uint64_t operation) override;
+    [[nodiscard]] bool arm() override { return world_.bells[rank_].arm(seen_); }
+    void disarm() override { world_.bells[rank_].disarm(); }
+    [[nodiscard]] std::span<const int> fds() const override {
+        return {&world_.bells[rank_].fd(), 1};
+    }
+    void wake() override { world_.bells[rank_].ring(); }
+    bool cut_lane(std::uint32_t peer, std::uint32_t lane) override;
+    bool mend_lane(std::uint32_t peer, std::uint32_t lane) override;
 
   private:
     struct Region {
@@ -91,7 +101,14 @@ class InprocEndpoint final : public Endpoint {
     };
     struct PostedReceive {
         MessageKey key;
+        std::size_t size = 0;
         std::optional<Segments> to;
+    };
+    /// An operation that this rank is in.
+    struct Begun {
+        OperationHead head;
+        std::uint64_t digest = 0;
+        bool at_fault = false;  // reported; its messages stay where they are
     };
     /// Completions being handed out; full when `used` reaches the end.
     struct Sink {
@@ -104,22 +121,23 @@ class InprocEndpoint final : public Endpoint {
     void retire_sends(std::uint32_t peer, std::uint32_t lane, Sink& sink);
     void take_receives(std::uint32_t peer, std::uint32_t lane, Sink& sink);
     bool take(std::uint32_t peer, std::uint32_t lane, LaneQueue::Slot& slot, Sink& sink);
+    bool consume(std::uint32_t peer, std::uint32_t lane, LaneQueue::Slot& slot, Sink& sink);
     void finish(std::uint32_t peer, LaneQueue::Slot& slot);
-    void compare_with(std::uint32_t neighbour, std::uint64_t& verified);
-    void disagree(std::uint32_t peer, std::uint64_t operation);
-    void wrong_size(std::uint32_t peer, std::size_t came, std::size_t expected);
+    [[nodiscard]] Begun* find(ContextId context, std::uint64_t operation);
+    void forget(ContextId context, std::uint64_t operation);
+    void revoke(std::uint32_t peer, std::uint32_t lane, ContextId context, std::uint64_t operation);
+    void disagree(std::uint32_t peer, Begun& begun);
+    void wrong_size(std::uint32_t peer, Begun& begun, std::size_t came, std::size_t expected);
 
     World& world_;
     std::uint32_t rank_;
     std::vector<std::uint32_t> connected_;
     std::vector<std::vector<PostedReceive>> receives_;  // by peer; short
     std::vector<std::optional<Region>> regions_;
-    OperationHead head_;
-    std::uint64_t digest_ = 0;
-    std::uint64_t seen_ = 0;             // the bell's count when the last poll began
-    std::uint64_t verified_before_ = 0;  // operations compared with the ring predecessor's
-    std::uint64_t verified_after_ = 0;   // ... and with the successor's
-    std::optional<Fault> fault_;
+    std::vector<Begun> begun_;                  // in progress; few
+    std::map<ContextId, std::uint64_t> ended_;  // newest ended operation
+    std::uint64_t seen_ = 0;                    // the bell's count when the last poll began
+    std::deque<Fault> faults_;
 };
 
 Status InprocEndpoint::connect(std::uint32_t peer, Clock::time_point deadline) {
@@ -160,10 +178,26 @@ void InprocEndpoint::check_registered(Segments segments) const {
     }
 }
 
-void InprocEndpoint::announce(const OperationHead& head) {
-    head_ = head;
-    digest_ = head.digest();
-    world_.board.announce(rank_, head);
+void InprocEndpoint::begin(const OperationHead& head) {
+    begun_.push_back({.head = head, .digest = head.digest()});
+}
+
+InprocEndpoint::Begun* InprocEndpoint::find(ContextId context, std::uint64_t operation) {
+    for (Begun& b : begun_)
+        if (b.head.operation == operation && b.head.context == context) return &b;
+    return nullptr;
+}
+
+void InprocEndpoint::forget(ContextId context, std::uint64_t operation) {
+    std::erase_if(begun_, [&](const Begun& b) {
+        return b.head.context == context && b.head.operation == operation;
+    });
+    std::uint64_t& newest = ended_[context];
+    newest = std::max(newest, operation);
+}
+
+void InprocEndpoint::end(ContextId context, std::uint64_t operation) {
+    forget(context, operation);
 }
 
 bool InprocEndpoint::post_send(std::uint32_t peer, std::uint32_t lane, const MessageKey& key,
@@ -173,8 +207,10 @@ bool InprocEndpoint::post_send(std::uint32_t peer, std::uint32_t lane, const Mes
     const std::uint64_t head = q.head.load(std::memory_order_relaxed);
     if (head - q.tail == LaneQueue::kDepth || q.dead.load(std::memory_order_acquire)) return false;
     LaneQueue::Slot& slot = q.slot(head);
+    const Begun* begun = find(key.context, key.operation);
+    WEFT_CHECK(begun, "a message of operation {}, which has not begun", key.operation);
     slot.key = key;
-    slot.digest = digest_;
+    slot.digest = begun->digest;
     slot.data = data;
     slot.state.store(LaneQueue::kPosted, std::memory_order_relaxed);
     q.head.store(head + 1, std::memory_order_release);
@@ -184,11 +220,11 @@ bool InprocEndpoint::post_send(std::uint32_t peer, std::uint32_t lane, const Mes
 
 void InprocEndpoint::post_recv(std::uint32_t peer, const MessageKey& key, Segments to) {
     check_registered(to);
-    receives_[peer].push_back({key, to});
+    receives_[peer].push_back({key, total_size(to), to});
 }
 
-void InprocEndpoint::post_view(std::uint32_t peer, const MessageKey& key) {
-    receives_[peer].push_back({key, std::nullopt});
+void InprocEndpoint::post_view(std::uint32_t peer, const MessageKey& key, std::size_t size) {
+    receives_[peer].push_back({key, size, std::nullopt});
 }
 
 void InprocEndpoint::finish(std::uint32_t peer, LaneQueue::Slot& slot) {
@@ -215,9 +251,10 @@ std::size_t InprocEndpoint::poll(std::span<Completion> out) {
 void InprocEndpoint::retire_sends(std::uint32_t peer, std::uint32_t lane, Sink& sink) {
     LaneQueue& q = world_.queue(rank_, peer, lane);
     const bool dead = q.dead.load(std::memory_order_acquire);
-    if (dead && !q.down_reported && !sink.full()) {
-        q.down_reported = true;
-        sink.put({.kind = Completion::Kind::kLaneDown, .peer = peer, .lane = lane});
+    if (dead != q.down_reported && !sink.full()) {
+        q.down_reported = dead;
+        const auto kind = dead ? Completion::Kind::kLaneDown : Completion::Kind::kLaneUp;
+        sink.put({.kind = kind, .peer = peer, .lane = lane});
     }
     const std::uint64_t head = q.head.load(std::memory_order_relaxed);
     for (std::uint64_t i = q.tail; i < head && !sink.full(); ++i) {
@@ -255,8 +292,28 @@ void InprocEndpoint::take_receives(std::uint32_t peer, std::uint32_t lane, Sink&
 
 bool InprocEndpoint::take(std::uint32_t peer, std::uint32_t lane, LaneQueue::Slot& slot,
                           Sink& sink) {
-    if (slot.key.operation == head_.operation && slot.digest != digest_) {
-        disagree(peer, head_.operation);
+    // Nothing of a slot is looked at before it is this side's: the sender may take back a message
+    // and use the slot for another at any time.
+    std::uint32_t expected = LaneQueue::kPosted;
+    if (!slot.state.compare_exchange_strong(expected, LaneQueue::kTaken)) return true;  // revoked
+    if (consume(peer, lane, slot, sink)) return true;
+    slot.state.store(LaneQueue::kPosted, std::memory_order_release);
+    if (world_.queue(peer, rank_, lane).dead.load(std::memory_order_acquire))
+        world_.bells[peer].ring();
+    return false;
+}
+
+bool InprocEndpoint::consume(std::uint32_t peer, std::uint32_t lane, LaneQueue::Slot& slot,
+                             Sink& sink) {
+    Begun* begun = find(slot.key.context, slot.key.operation);
+    if (!begun) {
+        const auto ended = ended_.find(slot.key.context);
+        const bool late = ended != ended_.end() && slot.key.operation <= ended->second;
+        if (late) finish(peer, slot);
+        return late;
+    }
+    if (slot.digest != begun->digest) {
+        disagree(peer, *begun);
         return false;
     }
     auto& posted = receives_[peer];
@@ -264,12 +321,10 @@ bool InprocEndpoint::take(std::uint32_t peer, std::uint32_t lane, LaneQueue::Slo
                                     [&](const PostedReceive& r) { return r.key == slot.key; });
     if (match == posted.end()) return false;
     const std::size_t size = total_size(slot.data);
-    if (match->to && total_size(*match->to) != size) {
-        wrong_size(peer, size, total_size(*match->to));
+    if (match->size != size) {
+        wrong_size(peer, *begun, size, match->size);
         return false;
     }
-    std::uint32_t expected = LaneQueue::kPosted;
-    if (!slot.state.compare_exchange_strong(expected, LaneQueue::kTaken)) return true;  // revoked
     const LaneQueue& q = world_.queue(peer, rank_, lane);
     Completion c{.kind = Completion::Kind::kReceived,
                  .peer = peer,
@@ -278,13 +333,7 @@ bool InprocEndpoint::take(std::uint32_t peer, std::uint32_t lane, LaneQueue::Slo
                  .data = slot.data,
                  .ticket = static_cast<std::uint64_t>(&slot - q.slots.data())};
     if (match->to) {
-        SegmentReader from(slot.data);
-        for (const Segment& to : *match->to)
-            for (std::size_t at = 0; at < to.size;) {
-                const std::span<const std::byte> piece = from.next(to.size - at);
-                std::memcpy(to.data + at, piece.data(), piece.size());
-                at += piece.size();
-            }
+        copy_segments(slot.data, *match->to);
         c.data = *match->to;
         finish(peer, slot);
     }
@@ -294,91 +343,93 @@ bool InprocEndpoint::take(std::uint32_t peer, std::uint32_t lane, LaneQueue::Slo
     return true;
 }
 
-void InprocEndpoint::wait(Clock::time_point until) {
-    const Clock::time_point nap = std::min(until, Clock::now() + kLongestNap);
-    world_.bells[rank_].wait(seen_, nap, world_.patience);
+void InprocEndpoint::disagree(std::uint32_t peer, Begun& begun) {
+    if (begun.at_fault) return;
+    begun.at_fault = true;
+    const OperationHead& ours = begun.head;
+    Fault f{.kind = Fault::Kind::kDisagreement,
+            .context = ours.context,
+            .operation = ours.operation,
+            .peer = peer,
+            .ours = ours,
+            .theirs = {},
+            .what = {}};
+    f.theirs = world_.board.head(peer, ours.context, ours.operation).value_or(f.theirs);
+    faults_.push_back(std::move(f));
 }
 
-void InprocEndpoint::disagree(std::uint32_t peer, std::uint64_t operation) {
-    if (fault_) return;
-    Fault f;
-    f.kind = Fault::Kind::kDisagreement;
-    f.peer = peer;
-    f.theirs = world_.board.head(peer, operation).value_or(OperationHead{.operation = operation});
-    f.ours = world_.board.head(rank_, operation).value_or(head_);
-    fault_ = std::move(f);
-}
-
-void InprocEndpoint::wrong_size(std::uint32_t peer, std::size_t came, std::size_t expected) {
-    if (fault_) return;
-    Fault f;
-    f.kind = Fault::Kind::kWrongSize;
-    f.peer = peer;
-    f.what = fmt::format("{} bytes came where {} were expected", came, expected);
-    fault_ = std::move(f);
-}
-
-void InprocEndpoint::compare_with(std::uint32_t neighbour, std::uint64_t& verified) {
-    const std::uint64_t both = std::min(world_.board.newest(neighbour), head_.operation);
-    for (; verified < both; ++verified) {
-        const auto theirs = world_.board.head(neighbour, verified + 1);
-        const auto ours = world_.board.head(rank_, verified + 1);
-        if (theirs && ours && !(*theirs == *ours)) disagree(neighbour, verified + 1);
-    }
+void InprocEndpoint::wrong_size(std::uint32_t peer, Begun& begun, std::size_t came,
+                                std::size_t expected) {
+    if (begun.at_fault) return;
+    begun.at_fault = true;
+    faults_.push_back(
+        {.kind = Fault::Kind::kWrongSize,
+         .context = begun.head.context,
+         .operation = begun.head.operation,
+         .peer = peer,
+         .ours = {},
+         .theirs = {},
+         .what = fmt::format("{} bytes came where {} were expected", came, expected)});
 }
 
 std::optional<Fault> InprocEndpoint::fault() {
-    if (!fault_ && world_.board.aborted()) fault_ = world_.board.abort_fault();
-    if (!fault_ && world_.ranks > 1) {
-        compare_with((rank_ + world_.ranks - 1) % world_.ranks, verified_before_);
-        compare_with((rank_ + 1) % world_.ranks, verified_after_);
-    }
-    return fault_;
+    if (faults_.empty()) return std::nullopt;
+    Fault first = std::move(faults_.front());
+    faults_.pop_front();
+    return first;
 }
 
-void InprocEndpoint::abort(const LiveError& error) {
-    world_.board.abort(rank_, to_string(error));
-    world_.ring_all();
-}
-
-void InprocEndpoint::cancel() {
-    const Clock::time_point give_up = Clock::now() + kLongestCopy;
-    for (auto& posted : receives_) posted.clear();
+void InprocEndpoint::cancel(ContextId context, std::uint64_t operation) {
+    for (auto& posted : receives_)
+        std::erase_if(posted, [&](const PostedReceive& r) {
+            return r.key.context == context && r.key.operation == operation;
+        });
     for (const std::uint32_t peer : connected_)
-        for (std::uint32_t lane = 0; lane < world_.lanes.size(); ++lane) {
-            LaneQueue& q = world_.queue(rank_, peer, lane);
-            const std::uint64_t head = q.head.load(std::memory_order_relaxed);
-            for (; q.tail < head; ++q.tail) {
-                LaneQueue::Slot& slot = q.slot(q.tail);
-                std::uint32_t state = LaneQueue::kPosted;
-                slot.state.compare_exchange_strong(state, LaneQueue::kRevoked);
-                while (slot.state.load(std::memory_order_acquire) == LaneQueue::kTaken &&
-                       Clock::now() < give_up)
-                    std::this_thread::yield();
-                slot.state.store(LaneQueue::kFree, std::memory_order_release);
-            }
-        }
+        for (std::uint32_t lane = 0; lane < world_.lanes.size(); ++lane)
+            revoke(peer, lane, context, operation);
+    forget(context, operation);
 }
 
-std::vector<std::uint32_t> InprocEndpoint::not_arrived(std::uint64_t operation) {
-    std::vector<std::uint32_t> missing;
-    for (std::uint32_t r = 0; r < world_.ranks; ++r)
-        if (world_.board.newest(r) < operation) missing.push_back(r);
-    return missing;
+void InprocEndpoint::revoke(std::uint32_t peer, std::uint32_t lane, ContextId context,
+                            std::uint64_t operation) {
+    const Clock::time_point give_up = Clock::now() + kLongestCopy;
+    LaneQueue& q = world_.queue(rank_, peer, lane);
+    const std::uint64_t head = q.head.load(std::memory_order_relaxed);
+    for (std::uint64_t i = q.tail; i < head; ++i) {
+        LaneQueue::Slot& slot = q.slot(i);
+        if (slot.state.load(std::memory_order_acquire) == LaneQueue::kFree) continue;
+        if (slot.key.context != context || slot.key.operation != operation) continue;
+        std::uint32_t state = LaneQueue::kPosted;
+        while (!slot.state.compare_exchange_strong(state, LaneQueue::kRevoked) &&
+               state == LaneQueue::kTaken && Clock::now() < give_up) {
+            std::this_thread::yield();
+            state = LaneQueue::kPosted;
+        }
+        slot.state.store(LaneQueue::kFree, std::memory_order_release);
+    }
+}
+
+bool InprocEndpoint::cut_lane(std::uint32_t peer, std::uint32_t lane) {
+    world_.set_dead(rank_, peer, lane, true);
+    return true;
+}
+
+bool InprocEndpoint::mend_lane(std::uint32_t peer, std::uint32_t lane) {
+    world_.set_dead(rank_, peer, lane, false);
+    return true;
 }
 
 class InprocTransport final : public Transport {
   public:
     explicit InprocTransport(const TransportOptions& options) : world_(options) {}
-    [[nodiscard]] std::unique_ptr<Endpoint> open(std::uint32_t rank) override {
+    [[nodiscard]] Outcome<Member> open(std::uint32_t rank, Clock::time_point) override {
         WEFT_CHECK(rank < world_.ranks, "rank {} of {}", rank, world_.ranks);
-        return std::make_unique<InprocEndpoint>(world_, rank);
+        Member member;
+        member.control = control_on(world_.board, rank);
+        member.endpoint = std::make_unique<InprocEndpoint>(world_, rank);
+        return member;
     }
-    bool kill_lane(std::uint32_t from, std::uint32_t to, std::uint32_t lane) override {
-        world_.queue(from, to, lane).dead.store(true, std::memory_order_release);
-        world_.bells[from].ring();
-        return true;
-    }
+    [[nodiscard]] bool opens_alone() const override { return true; }
 
   private:
     World world_;

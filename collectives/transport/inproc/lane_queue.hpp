@@ -2,9 +2,10 @@
 // One lane in one direction: a bounded ring of message descriptors between one sending and one
 // receiving thread. No bytes move through it: a descriptor shows where the sender's bytes lie.
 //
-// A slot goes free -> posted (sender) -> taken (receiver) -> done (receiver) -> free (sender). On
-// a dead lane the sender turns posted into revoked; since taking and revoking are one
-// compare-and-exchange on the same word, a message is either consumed or comes back, never both.
+// A slot goes free -> posted (sender) -> taken (receiver) -> done (receiver) -> free (sender), or
+// from taken back to posted when nobody has asked for the message yet. To take a message back the
+// sender turns posted into revoked; since taking and revoking are one compare-and-exchange on the
+// same word, a message is either consumed or comes back, never both.
 #include <array>
 #include <atomic>
 #include <cstddef>

@@ -1,0 +1,146 @@
+#pragma once
+// Engine: one rank's progress. Runs the operations of all its communicators at the same time, one
+// at a time per communicator, and turns what goes wrong into errors with a name and a deadline.
+//
+// Who moves. Whoever waits: wait() polls, posts and applies for all operations until its own is
+// finished. With `background` a thread does it while nobody waits, so that asynchronous operations
+// move while the caller computes. A waiter checks, yields, then sleeps: it works with no spare
+// core. Errors. An operation that makes no progress is inquired about after 50 ms (who differs, who
+// is absent), and ends after `patience` with an error naming rank, peer, lane, step, the absent and
+// why they are. A member that died or has left, a fault, an alarm end it at once. An error breaks
+// its communicator at every member; others go on.
+// Threads. All functions may be called from any thread.
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "base/result.hpp"
+#include "collectives/runtime/lane_chooser.hpp"
+#include "collectives/transport/transport.hpp"
+
+namespace weft::live {
+
+class Communicator;
+class Executor;
+class PreparedPlan;
+struct Call;
+
+struct EngineOptions {
+    std::chrono::milliseconds patience{30'000};
+    /// Ranks that share this host's cores; 0: all of the world.
+    std::uint32_t ranks_here = 0;
+    bool background = false;
+};
+
+/// An operation that has been started. Outlives the communicator's buffers at the caller's peril,
+/// but never the engine.
+class Pending {
+  public:
+    ~Pending();
+    Pending(const Pending&) = delete;
+    Pending& operator=(const Pending&) = delete;
+
+  private:
+    friend class Engine;
+    Pending() = default;
+    const PreparedPlan* plan_ = nullptr;
+    std::unique_ptr<Call> call_;
+    std::unique_ptr<Executor> executor_;  // while it is under way
+    std::optional<Status> status_;        // when finished
+    bool moved_ = true;                   // since it was last looked at
+    Clock::time_point still_since_;       // when it was first seen not to move
+    Clock::time_point asked_;             // when it was last inquired about
+};
+using Handle = std::shared_ptr<Pending>;
+
+class Engine {
+  public:
+    /// The member's control and endpoint outlive the engine and are used by nobody else meanwhile.
+    Engine(Control& control, Endpoint& endpoint, EngineOptions options = {});
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    [[nodiscard]] Control& control() const { return control_; }
+    [[nodiscard]] Endpoint& endpoint() const { return endpoint_; }
+    [[nodiscard]] const EngineOptions& options() const { return options_; }
+
+    /// Puts the operation behind those of the same communicator and starts it if it is the first.
+    /// The plan and the buffers stay in place until it is finished.
+    [[nodiscard]] Handle start(Communicator& communicator, const PreparedPlan& plan,
+                               const Call& call);
+    /// start() and wait() to the end.
+    Status run(Communicator& communicator, const PreparedPlan& plan, const Call& call);
+    /// True when it is finished, well or not.
+    [[nodiscard]] bool wait(const Handle& handle, Clock::time_point until);
+    /// Makes some progress; true when finished.
+    [[nodiscard]] bool test(const Handle& handle);
+    /// Of a finished operation.
+    [[nodiscard]] Status status(const Handle& handle) const;
+
+    /// Breaks the communicator here and at every member; its operations end with the error, and no
+    /// memory of theirs is touched any more when this returns. From any thread.
+    void abort(Communicator& communicator, const LiveError& error, Alarm::Kind kind);
+    [[nodiscard]] std::optional<LiveError> error_of(const Communicator& communicator) const;
+    /// For the communicator's end: what it has under way is broken off, silently.
+    void forget(Communicator& communicator);
+
+    /// For the executor. The chooser of lanes to a connected peer.
+    [[nodiscard]] LaneChooser& lanes(std::uint32_t peer);
+
+  private:
+    struct Team {
+        Communicator* communicator = nullptr;
+        std::deque<Handle> queue;  // the first is under way
+    };
+    using Lock = std::unique_lock<std::mutex>;
+
+    [[nodiscard]] Lock enter();
+    [[nodiscard]] Handle enqueue(Communicator& communicator, const PreparedPlan& plan,
+                                 const Call& call);
+    void wait_for(Lock& lock, const Handle& handle, Clock::time_point until);
+    void lead(Lock& lock, const std::function<bool()>& enough, Clock::time_point until);
+    bool round();
+    bool collect();
+    void deliver(const Completion& c);
+    void begin_first(Team& team);
+    bool advance(Team& team);
+    void finish(Team& team, const Status& status);
+    void break_off(Team& team, const LiveError& error);
+    void give_up(Team& team, const LiveError& error);
+    bool heed_alarms();
+    bool heed_faults();
+    void rest(Lock& lock, int idle_rounds, Clock::time_point until);
+    [[nodiscard]] Clock::time_point look_after(Clock::time_point now);
+    [[nodiscard]] std::optional<LiveError> stuck(const Team& team, Pending& p,
+                                                 Clock::time_point now);
+    [[nodiscard]] bool busy() const;
+    [[nodiscard]] bool connecting() const;
+    void work_in_background();
+
+    Control& control_;
+    Endpoint& endpoint_;
+    EngineOptions options_;
+    int checks_ = 0;  // rounds that find nothing before the core is offered to others
+    int yields_ = 0;  // ... and before sleep
+
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;  // an operation finished, or the lead is free
+    std::atomic<int> callers_{0};      // threads that want the lock
+    bool led_ = false;                 // a thread is making progress
+    bool in_background_ = false;       // and it is the engine's own
+    bool closing_ = false;
+    std::vector<std::unique_ptr<Team>> teams_;
+    std::map<std::uint32_t, LaneChooser> lanes_;
+    std::uint64_t alarms_seen_ = 0;
+    std::thread background_;
+};
+
+}  // namespace weft::live
