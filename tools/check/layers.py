@@ -39,6 +39,7 @@ THIRD_PARTY = [
     (r"catch2/", r"(tests/|.*_test\.cpp$)"),
     (r"benchmark/", r"tests/bench/"),
     (r"ns3/", r"simulator/ns3/"),
+    (r"sodium", r"collectives/transport/net/"),
     (r"(fmt/|sys/|arpa/|netinet/|\w+\.h$)", r""),  # fmt and the system: anywhere
 ]
 

@@ -19,8 +19,8 @@
 
 namespace weft::live {
 
-/// What an authenticated connection is for.
-enum class Purpose : std::uint8_t { kControl, kTcpLane, kShm, kVerbs, kDoctor };
+/// What an authenticated connection is for. kControl and kStore are for this folder only.
+enum class Purpose : std::uint8_t { kControl, kTcpLane, kShm, kVerbs, kDoctor, kStore };
 
 /// Bound to one connection: derived from the world's secret and both sides' nonces.
 using SessionKey = std::array<std::byte, 32>;
@@ -51,7 +51,9 @@ struct NetOptions {
     std::vector<Port> ports;
     /// Equal at all ranks or refused at the meeting, key by key ("WEFT_ALGO" -> "ring").
     std::vector<std::pair<std::string, std::string>> environment;
-    std::string host;  // what makes two ranks neighbours: empty = boot id, network namespace, uts
+    /// Ranks are on one host if boot id, network namespace, uts name and this word are the same.
+    std::string host;
+    std::string version;  // empty: that of this build. Equal at all ranks
     std::chrono::milliseconds silence{1'000};
 };
 
@@ -64,6 +66,8 @@ class NetControl : public Control {
     virtual void publish(const std::string& name, std::vector<std::byte> card) = 0;
     /// Blocks until all ranks have met; after it cards are known and connections can be had.
     virtual Status meet(Clock::time_point deadline) = 0;
+    /// The same at a store of one's own (MPI).
+    virtual Status meet(Store& store, Clock::time_point deadline) = 0;
     /// A peer's card, validated by whoever reads it; empty if it has none of that name.
     [[nodiscard]] virtual std::span<const std::byte> card(std::uint32_t peer,
                                                           const std::string& name) const = 0;

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,7 +31,8 @@ struct UniqueId {
 [[nodiscard]] std::string to_text(const UniqueId& id);          // printable, one word
 [[nodiscard]] UniqueId parse_unique_id(std::string_view text);  // ConfigError otherwise
 
-/// Where ranks meet. exchange() blocks until all ranks have come or the deadline has passed.
+/// Where ranks meet. exchange() blocks until all ranks have come or the deadline has passed. What
+/// one rank brings has at most 64 KiB. Once for each store.
 class Store {
   public:
     virtual ~Store() = default;
@@ -57,7 +59,9 @@ class StoreServer {
 };
 /// An id whose store is a directory that all ranks can write (job scratch space).
 [[nodiscard]] Outcome<UniqueId> unique_id_in_directory(const std::string& directory);
-/// The store that an id names.
+/// An id for ranks that meet by other means (MPI): its store is given to NetControl::meet().
+[[nodiscard]] UniqueId unique_id_without_store();
+/// The store that an id names; LiveError when it names none, or is no id.
 [[nodiscard]] Outcome<std::unique_ptr<Store>> open_store(const UniqueId& id);
 
 }  // namespace weft::live
