@@ -139,12 +139,14 @@ WEFT_INLINE V16 half_op(V16 a, V16 b) {
 #else
 
 // widen() and narrow_f16() of small_floats.hpp, on the even or the odd halves in 32-bit lanes.
+// The magnitudes are compared as signed, which SSE2 can.
+using VInt = V<std::int32_t>;
 WEFT_INLINE VFloat widen_halves(V32 x) {
     const V32 magnitude = x & 0x7fffU;
     const V32 normal = (magnitude << 13) + (112U << 23);
-    const VFloat small = __builtin_convertvector((V<std::int32_t>)magnitude, VFloat) * 0x1p-24F;
-    const V32 finite = magnitude < 0x400U ? (V32)small : normal;
-    const V32 all = magnitude >= 0x7c00U ? (magnitude << 13) | 0x7f800000U : finite;
+    const VFloat small = __builtin_convertvector((VInt)magnitude, VFloat) * 0x1p-24F;
+    const V32 finite = (VInt)magnitude < 0x400 ? (V32)small : normal;
+    const V32 all = (VInt)magnitude > 0x7bff ? (magnitude << 13) | 0x7f800000U : finite;
     return (VFloat)(all | ((x & 0x8000U) << 16));
 }
 WEFT_INLINE V32 narrow_halves(VFloat x) {
@@ -152,8 +154,8 @@ WEFT_INLINE V32 narrow_halves(VFloat x) {
     const V32 bits = all & 0x7fffffffU;
     const V32 normal = (bits - 0x38000000U + 0xfffU + ((bits >> 13) & 1U)) >> 13;
     const V32 small = (V32)((VFloat)bits + 0.5F) - 0x3f000000U;
-    const V32 finite = bits < 0x38800000U ? small : normal;
-    const V32 magnitude = bits >= 0x477ff000U ? splat(0x7c00U) : finite;
+    const V32 finite = (VInt)bits < 0x38800000 ? small : normal;
+    const V32 magnitude = (VInt)bits > 0x477fefff ? splat(0x7c00U) : finite;
     return x == x ? magnitude | ((all >> 16) & 0x8000U) : splat(0x7e00U);
 }
 template <class Op, bool kNan>
@@ -263,25 +265,33 @@ struct Lanes<Fp8E4m3> {
 
 // ---- Memory ----
 
+constexpr std::size_t kLine = 64;
+/// How far ahead of the loop memory is asked for: 1.3 to 1.4 times the speed of bf16 and fp8 beyond
+/// the caches, where their longer loops keep too few loads in flight; measured, 512 to 2048 bytes.
+constexpr std::size_t kAhead = 2048;
+static_assert(kAhead >= kLine);
+
 WEFT_INLINE Raw load(const std::byte* p) {
     Raw x;
     __builtin_memcpy(&x, p, kWidth);
     return x;
 }
-WEFT_INLINE void store(std::byte* p, Raw x) {
-    __builtin_memcpy(p, &x, kWidth);
-}
-WEFT_INLINE void stream(std::byte* p, Raw x) {  // p is aligned
+struct Store {
+    WEFT_INLINE void operator()(std::byte* p, Raw x) const { __builtin_memcpy(p, &x, kWidth); }
+};
+struct Stream {  // past the caches; p is aligned
+    WEFT_INLINE void operator()(std::byte* p, Raw x) const {
 #if defined(__AVX512F__)
-    _mm512_stream_si512(reinterpret_cast<__m512i*>(p), (__m512i)x);
+        _mm512_stream_si512(reinterpret_cast<__m512i*>(p), (__m512i)x);
 #elif defined(__AVX2__)
-    _mm256_stream_si256(reinterpret_cast<__m256i*>(p), (__m256i)x);
+        _mm256_stream_si256(reinterpret_cast<__m256i*>(p), (__m256i)x);
 #elif defined(__SSE2__)
-    _mm_stream_si128(reinterpret_cast<__m128i*>(p), (__m128i)x);
+        _mm_stream_si128(reinterpret_cast<__m128i*>(p), (__m128i)x);
 #else
-    store(p, x);
+        Store{}(p, x);
 #endif
-}
+    }
+};
 WEFT_INLINE void streamed_all() {
 #if defined(__SSE2__)
     _mm_sfence();
@@ -307,16 +317,28 @@ WEFT_INLINE void for_vectors(const void* from_a, const void* from_b, void* to, s
     const auto* a = static_cast<const std::byte*>(from_a);
     const auto* b = static_cast<const std::byte*>(from_b);
     auto* out = static_cast<std::byte*>(to);
+    const auto vectors = [&](std::size_t i, std::size_t end, auto put) {
+        for (; i < end; i += kWidth) put(out + i, f(load(a + i), load(b + i)));
+    };
+    const auto lines = [&](std::size_t i, auto put) {
+        for (; i + kAhead < bytes; i += kLine) {
+            __builtin_prefetch(a + i + kAhead);
+            __builtin_prefetch(b + i + kAhead);
+            vectors(i, i + kLine, put);
+        }
+        return i;
+    };
     std::size_t i = 0;
     const std::size_t head = -reinterpret_cast<std::uintptr_t>(to) % kWidth;
     if (bytes >= kStreamedBytes && to != from_a && to != from_b && head % element == 0) {
         part(a, b, out, head, f);
-        for (i = head; i + kWidth <= bytes; i += kWidth)
-            stream(out + i, f(load(a + i), load(b + i)));
+        i = lines(head, Stream{});
         streamed_all();
     }
-    for (; i + kWidth <= bytes; i += kWidth) store(out + i, f(load(a + i), load(b + i)));
-    if (i < bytes) part(a + i, b + i, out + i, bytes - i, f);
+    i = lines(i, Store{});
+    const std::size_t whole = i + (bytes - i) / kWidth * kWidth;
+    vectors(i, whole, Store{});
+    if (whole < bytes) part(a + whole, b + whole, out + whole, bytes - whole, f);
 }
 
 template <class T>
