@@ -14,16 +14,41 @@ namespace weft::tools {
 namespace {
 
 using live::DataType;
+using live::ReduceOp;
 
-std::uint32_t value_of(std::uint32_t rank, std::uint64_t i) {
-    return static_cast<std::uint32_t>(mix64(i ^ (std::uint64_t{rank} << 48)) >> 62);
+/// What keeps every partial result of up to 64 ranks exact, whatever the order.
+enum class Values {
+    kSmall,    // 0..3
+    kSparse,   // fp8, whose integers are exact up to 8: one rank of four has +-1, else 0
+    kFactors,  // products: one rank of eight has +-2, else +-1
+};
+
+Values values_of(DataType type, ReduceOp op) {
+    if (op == ReduceOp::kProd) return Values::kFactors;
+    return type == DataType::kFp8E4m3 || type == DataType::kFp8E5m2 ? Values::kSparse
+                                                                    : Values::kSmall;
+}
+
+int value_of(Values values, std::uint32_t rank, std::uint64_t i) {
+    const std::uint64_t mine = mix64(i ^ (std::uint64_t{rank} << 48));
+    const std::uint64_t turn = mix64(i) % 64 + rank;  // the same element at another rank: the next
+    switch (values) {
+        case Values::kSmall:
+            return static_cast<int>(mine >> 62);
+        case Values::kSparse:
+            return turn % 4 != 0 ? 0 : turn / 4 % 2 == 0 ? 1 : -1;
+        case Values::kFactors:
+            return (turn % 8 == 0 ? 2 : 1) * ((mine >> 63) == 0 ? 1 : -1);
+    }
+    return 0;
 }
 
 template <class T>
-void fill_as(void* to, std::uint32_t rank, std::uint64_t first, std::uint64_t count) {
+void fill_as(void* to, Values values, std::uint32_t rank, std::uint64_t first,
+             std::uint64_t count) {
     T* p = static_cast<T*>(to);
     for (std::uint64_t i = 0; i < count; ++i) {
-        const std::uint32_t v = value_of(rank, first + i);
+        const int v = value_of(values, rank, first + i);
         if constexpr (std::is_same_v<T, live::Bf16>)
             p[i] = live::narrow_bf16(static_cast<float>(v));
         else if constexpr (std::is_same_v<T, live::F16>)
@@ -37,42 +62,44 @@ void fill_as(void* to, std::uint32_t rank, std::uint64_t first, std::uint64_t co
     }
 }
 
-void fill(DataType type, void* to, std::uint32_t rank, std::uint64_t first, std::uint64_t count) {
-    switch (type) {
+void fill(const BenchCase& c, void* to, std::uint32_t rank, std::uint64_t first,
+          std::uint64_t count) {
+    const Values values = values_of(c.dtype, c.op);
+    switch (c.dtype) {
         case DataType::kF32:
-            return fill_as<float>(to, rank, first, count);
+            return fill_as<float>(to, values, rank, first, count);
         case DataType::kF64:
-            return fill_as<double>(to, rank, first, count);
+            return fill_as<double>(to, values, rank, first, count);
         case DataType::kBf16:
-            return fill_as<live::Bf16>(to, rank, first, count);
+            return fill_as<live::Bf16>(to, values, rank, first, count);
         case DataType::kF16:
-            return fill_as<live::F16>(to, rank, first, count);
+            return fill_as<live::F16>(to, values, rank, first, count);
         case DataType::kFp8E4m3:
-            return fill_as<live::Fp8E4m3>(to, rank, first, count);
+            return fill_as<live::Fp8E4m3>(to, values, rank, first, count);
         case DataType::kFp8E5m2:
-            return fill_as<live::Fp8E5m2>(to, rank, first, count);
+            return fill_as<live::Fp8E5m2>(to, values, rank, first, count);
         case DataType::kI8:
-            return fill_as<std::int8_t>(to, rank, first, count);
+            return fill_as<std::int8_t>(to, values, rank, first, count);
         case DataType::kU8:
-            return fill_as<std::uint8_t>(to, rank, first, count);
+            return fill_as<std::uint8_t>(to, values, rank, first, count);
         case DataType::kI32:
-            return fill_as<std::int32_t>(to, rank, first, count);
+            return fill_as<std::int32_t>(to, values, rank, first, count);
         case DataType::kU32:
-            return fill_as<std::uint32_t>(to, rank, first, count);
+            return fill_as<std::uint32_t>(to, values, rank, first, count);
         case DataType::kI64:
-            return fill_as<std::int64_t>(to, rank, first, count);
+            return fill_as<std::int64_t>(to, values, rank, first, count);
         case DataType::kU64:
-            return fill_as<std::uint64_t>(to, rank, first, count);
+            return fill_as<std::uint64_t>(to, values, rank, first, count);
     }
-    WEFT_CHECK(false, "data type {}", static_cast<int>(type));
+    WEFT_CHECK(false, "data type {}", static_cast<int>(c.dtype));
 }
 
 /// Elements [first, first + count) of the reduction over all ranks.
 void fill_reduced(const BenchCase& c, void* to, void* one, std::uint64_t first,
                   std::uint64_t count) {
-    fill(c.dtype, to, 0, first, count);
+    fill(c, to, 0, first, count);
     for (std::uint32_t r = 1; r < c.plan->n; ++r) {
-        fill(c.dtype, one, r, first, count);
+        fill(c, one, r, first, count);
         live::reduce(c.dtype, c.op, one, to, to, count);
     }
     if (c.op == live::ReduceOp::kAvg) live::divide(c.dtype, to, count, c.plan->n);
@@ -89,12 +116,12 @@ void fill_expected(const BenchCase& c, std::uint32_t rank, std::uint64_t block, 
         case Collective::kReduceScatter:
             return fill_reduced(c, to, work, mine, count);
         case Collective::kAllGather:
-            return fill(c.dtype, to, source, first, count);
+            return fill(c, to, source, first, count);
         case Collective::kAllToAll:
-            return fill(c.dtype, to, source, mine, count);
+            return fill(c, to, source, mine, count);
         case Collective::kBroadcast:
         case Collective::kSendRecv:
-            return fill(c.dtype, to, c.plan->root, first, count);
+            return fill(c, to, c.plan->root, first, count);
     }
 }
 
@@ -106,7 +133,7 @@ std::uint64_t elements_of(const BenchCase& c, Buffer buffer, std::uint32_t rank)
 }
 
 void fill_input(const BenchCase& c, std::uint32_t rank, void* input) {
-    fill(c.dtype, input, rank, 0, elements_of(c, Buffer::kInput, rank));
+    fill(c, input, rank, 0, elements_of(c, Buffer::kInput, rank));
 }
 
 std::uint64_t count_wrong(const BenchCase& c, std::uint32_t rank, const void* output) {

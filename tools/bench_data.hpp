@@ -1,6 +1,6 @@
 #pragma once
-// What `weft bench` moves, and what must come out. Element i of rank r is a small integer (0..3),
-// so that sums of up to 64 ranks are exact in every type, bf16 included, whatever the order.
+// What `weft bench` moves, and what must come out. Elements are small integers, so few and so small
+// that what up to 64 ranks make of them is exact in every type, fp8 included, whatever the order.
 #include <cstddef>
 #include <cstdint>
 

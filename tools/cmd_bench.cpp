@@ -373,9 +373,10 @@ void add_bench(CLI::App& app, std::function<int()>& run) {
     cmd->add_option("--channels", config->channels, "0: the algorithm's own number")
         ->capture_default_str();
     cmd->add_option("--dtype", config->dtype,
-                    "float, double, bfloat16, half, int8, uint8, int32, int64, uint64")
+                    "float, double, bfloat16, half, f8e4m3, f8e5m2, int8, uint8, int32, uint32, "
+                    "int64, uint64")
         ->capture_default_str();
-    cmd->add_option("--op", config->op, "sum, min, max, avg")->capture_default_str();
+    cmd->add_option("--op", config->op, "sum, prod, min, max, avg")->capture_default_str();
     cmd->add_option("--root", config->root, "broadcast's source")->capture_default_str();
     cmd->add_option("--planes", config->planes, "lanes between two ranks")->capture_default_str();
     cmd->add_option("--per-host", config->per_host,
