@@ -40,7 +40,8 @@ THIRD_PARTY = [
     (r"benchmark/", r"tests/bench/"),
     (r"ns3/", r"simulator/ns3/"),
     (r"sodium", r"collectives/transport/net/"),
-    (r"(fmt/|sys/|arpa/|netinet/|\w+\.h$)", r""),  # fmt and the system: anywhere
+    (r"linux/", r"collectives/transport/"),
+    (r"(fmt/|sys/|arpa/|net/if\.h|netinet/|\w+\.h$)", r""),  # fmt and the system: anywhere
 ]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
