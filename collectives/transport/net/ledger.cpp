@@ -153,4 +153,11 @@ Standing Ledger::ask(const OperationHead& head, std::uint32_t asker) {
     return out;
 }
 
+std::vector<std::pair<ContextId, std::uint64_t>> Ledger::newest() const {
+    const Lock lock(busy_);
+    std::vector<std::pair<ContextId, std::uint64_t>> out;
+    for (const auto& b : books_) out.emplace_back(b->context, b->newest);
+    return out;
+}
+
 }  // namespace weft::live::net

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "collectives/transport/message.hpp"
@@ -45,6 +46,8 @@ class Ledger {
     /// What this rank has to say about an operation that `asker` has begun; if it has not begun, it
     /// is expected from now on.
     [[nodiscard]] Standing ask(const OperationHead& head, std::uint32_t asker);
+    /// The newest operation of each communicator.
+    [[nodiscard]] std::vector<std::pair<ContextId, std::uint64_t>> newest() const;
 
   private:
     static constexpr std::size_t kHistory = 256;
