@@ -128,9 +128,10 @@ class Core {
     static Key key_of(const Inquiry& q) {
         return {q.head.context, q.head.operation, hash_of(q.members)};
     }
-    // Between two inquiries about one operation: they cost a message to everybody.
+    // Between two inquiries about one operation: all may answer, and each answer goes to all.
     [[nodiscard]] Clock::duration pause() const {
-        return milliseconds(std::clamp<std::uint32_t>(board.ranks(), 100, 1'000));
+        const std::uint64_t n = board.ranks();
+        return milliseconds(std::clamp<std::uint64_t>(n * n / 64, 100, 1'000));
     }
 
     void await_sent(const std::shared_ptr<std::promise<void>>& sent, Clock::time_point until) {
