@@ -23,7 +23,10 @@ Channel::~Channel() {
 }
 
 void Channel::ready(std::uint32_t events) {
-    if ((events & EPOLLOUT) != 0) flush();
+    if ((events & EPOLLOUT) != 0) {
+        flush();
+        if (!closed_ && queued() == 0 && calls_.drained) calls_.drained();
+    }
     if (!closed_ && (events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) read();
 }
 

@@ -17,6 +17,8 @@ class Channel {
     struct Calls {
         std::function<void(ByteSpan payload)> frame;
         std::function<void(const std::string& why)> closed;
+        /// All that was queued has been sent, after some of it had to wait; may send more.
+        std::function<void()> drained = {};
     };
     Channel(Loop& loop, const Connection& connection, Side mine, std::size_t max_queue,
             Calls calls);

@@ -10,7 +10,7 @@ namespace weft::live::net {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x74666577;  // "weft"
-constexpr std::uint8_t kPurposes = 6;
+constexpr std::uint8_t kPurposes = static_cast<std::uint8_t>(Purpose::kStore) + 1;
 using Label = std::array<char, 16>;
 constexpr Label kCallerLabel{"weft caller v1."};
 constexpr Label kCalleeLabel{"weft callee v1."};

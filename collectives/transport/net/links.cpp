@@ -100,7 +100,7 @@ void Links::start(std::function<void()> settled) {
     for (auto& [peer, n] : neighbours_)  // those that called before
         for (auto& [number, link] : n.links) watch_process(peer, link);
     for (const std::uint32_t peer : all)
-        if (board_.rank() < peer) unsettled_.insert(peer);
+        if (neighbour(peer).links.empty()) unsettled_.insert(peer);
     for (const std::uint32_t peer : all) {
         Neighbour& n = neighbour(peer);
         if (board_.rank() < peer) {
@@ -202,6 +202,8 @@ void Links::adopt(const Connection& connection) {
     Neighbour& n = neighbour(peer);
     if (connection.tag < n.ways.size()) n.ways[connection.tag].worked = true;
     add(peer, connection, Side::kCallee);
+    unsettled_.erase(peer);
+    settle();
 }
 
 void Links::add(std::uint32_t peer, const Connection& connection, Side side) {

@@ -37,7 +37,8 @@ class Links {
     Links& operator=(const Links&) = delete;
 
     // In the loop:
-    /// After the meeting; `settled` is called when the calls of this rank have ended.
+    /// After the meeting; `settled` is called when each neighbour has been reached, or called in
+    /// vain.
     void start(std::function<void()> settled);
     void adopt(const Connection& connection);
     /// To all neighbours but one, at the end of this turn.
@@ -107,7 +108,7 @@ class Links {
     std::uint64_t mend_timer_ = 0;
     std::uint64_t beat_timer_ = 0;
     Clock::time_point last_beat_;
-    std::set<std::uint32_t> unsettled_;  // first called by this rank, and not decided yet
+    std::set<std::uint32_t> unsettled_;  // neighbours that have not been reached yet
     std::function<void()> settled_;
     bool started_ = false;
 };

@@ -12,7 +12,7 @@
 namespace weft::live::net {
 
 Loop::Loop() : epoll_(epoll_create1(EPOLL_CLOEXEC)), bell_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    WEFT_CHECK(epoll_ && bell_, "no descriptors left: {}", words_of(errno));
+    if (!ok()) return;
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u64 = 0;

@@ -25,6 +25,9 @@ class Loop {
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
 
+    /// False if there were no descriptors left for it: nothing else may be called then.
+    [[nodiscard]] bool ok() const { return epoll_ && bell_; }
+
     /// Level triggered: EPOLLIN, EPOLLOUT. The caller keeps `fd` open until forget().
     std::uint64_t watch(int fd, std::uint32_t events, Ready ready);
     void change(std::uint64_t watch, std::uint32_t events);

@@ -19,7 +19,8 @@
 
 namespace weft::live {
 
-/// What an authenticated connection is for. kControl and kStore are for this folder only.
+/// What an authenticated connection is for. kControl and kStore (the last) are for this folder
+/// only.
 enum class Purpose : std::uint8_t { kControl, kTcpLane, kShm, kVerbs, kDoctor, kStore };
 
 /// Bound to one connection: derived from the world's secret and both sides' nonces.
@@ -76,7 +77,8 @@ class NetControl : public Control {
     [[nodiscard]] virtual bool same_host(std::uint32_t peer) const = 0;
 
     /// Connections that peers open for a purpose go to `take`, which is called from the thread of
-    /// this object and must not block; before meet(). An empty function: stop.
+    /// this object and must not block; before meet(). An empty function: stop; `take` does not run
+    /// any more when this returns, so hold no lock here that `take` waits for.
     virtual void on_connection(Purpose purpose, std::function<void(Connection)> take) = 0;
     /// Opens one, from the local to the remote port (indexes into ports()); -1: a unix socket.
     /// Blocks for no longer than `deadline`; from any thread but this object's own.

@@ -177,6 +177,9 @@ TEST_CASE("a stopped process is silent, not dead, and a killed one is dead", "[u
     if (child == 0) {
         auto one = NetControl::start(id, {.rank = 1, .ranks = 3});
         if (!one || !one.value()->meet(Clock::now() + seconds(30))) ::_exit(1);
+        // A data loader that outlives the rank and holds its sockets.
+        ::alarm(60);
+        if (::fork() == 0) ::alarm(20);
         while (true) ::pause();
     }
     std::unique_ptr<NetControl> ranks[2];

@@ -18,6 +18,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr std::size_t kQueue = 512 << 10;  // bytes that wait for one client
+
 // A rank is told before its own patience ends, so that it learns who is missing.
 milliseconds margin_of(milliseconds budget) {
     return std::min(milliseconds(50), budget / 10);
@@ -27,6 +29,7 @@ class TcpStoreServer final : public StoreServer {
   public:
     TcpStoreServer(Fd listener, const UniqueId& id, const Secret& secret, milliseconds lifetime)
         : id_(id) {
+        if (!ok()) return;
         doorman_.emplace(loop_, std::move(listener), secret, kStoreRank,
                          [this](const Connection& c, const Hello& hello) { welcome(c, hello); });
         loop_.after(lifetime, [this] {
@@ -36,10 +39,12 @@ class TcpStoreServer final : public StoreServer {
         thread_ = std::thread([this] { loop_.run(); });
     }
     ~TcpStoreServer() override {
+        if (!thread_.joinable()) return;
         loop_.stop();
         thread_.join();
     }
     [[nodiscard]] const UniqueId& id() const override { return id_; }
+    [[nodiscard]] bool ok() const { return loop_.ok(); }
 
   private:
     struct Client {
@@ -48,6 +53,7 @@ class TcpStoreServer final : public StoreServer {
         std::uint16_t protocol = 0;
         std::vector<std::byte> blob;
         bool brought = false;
+        std::uint32_t given = 0;  // blobs
         std::uint64_t timer = 0;
         std::unique_ptr<Channel> channel;
     };
@@ -62,11 +68,13 @@ class TcpStoreServer final : public StoreServer {
         client.rank = hello.caller;
         client.protocol = hello.version;
         client.ranks = static_cast<std::uint32_t>(std::min<std::uint64_t>(hello.tag, kMaxRanks));
-        constexpr std::size_t kQueue = std::size_t{1} << 30;
         client.channel = std::make_unique<Channel>(
-            loop_, connection, Side::kCallee, kQueue,
+            loop_, connection, Side::kCallee, 4 * kQueue,
             Channel::Calls{[this, number](ByteSpan payload) { hear(number, payload); },
-                           [this, number](const std::string&) { gone(number); }});
+                           [this, number](const std::string&) { gone(number); },
+                           [this, number] {
+                               if (complete_) give(clients_.at(number));
+                           }});
     }
 
     void hear(std::uint64_t number, ByteSpan payload) {
@@ -90,18 +98,25 @@ class TcpStoreServer final : public StoreServer {
     }
 
     void give_all() {
-        std::map<std::uint32_t, const Client*> by_rank;
-        for (const auto& [number, client] : clients_)
-            if (client.brought) by_rank[client.rank] = &client;
+        by_rank_.resize(meeting_.ranks());
+        for (auto& [number, client] : clients_)
+            if (client.brought) by_rank_[client.rank] = std::move(client.blob);
         complete_ = true;
         doorman_.reset();  // whoever comes now is refused by the system
         for (auto& [number, client] : clients_) {
             loop_.cancel(client.timer);
-            if (!client.brought) continue;
-            for (const auto& [rank, other] : by_rank)
-                client.channel->send(encode({StoreMessage::Kind::kBlob, rank, other->blob}));
-            client.channel->flush();
+            if (client.brought) give(client);
         }
+    }
+
+    // As much as the client's queue takes: all blobs for all ranks are many bytes.
+    void give(Client& client) {
+        while (client.given < by_rank_.size() && client.channel->queued() < kQueue) {
+            const std::uint32_t rank = client.given++;
+            client.channel->send(encode({StoreMessage::Kind::kBlob, rank, by_rank_[rank]}));
+            if (client.channel->queued() >= kQueue) client.channel->flush();
+        }
+        client.channel->flush();
     }
 
     void refuse(Client& client) {
@@ -135,6 +150,7 @@ class TcpStoreServer final : public StoreServer {
     Meeting meeting_;
     std::string failure_;
     bool complete_ = false;
+    std::vector<std::vector<std::byte>> by_rank_;
     std::uint64_t next_ = 0;
     std::map<std::uint64_t, Client> clients_;
     std::optional<Doorman> doorman_;
@@ -167,6 +183,9 @@ class TcpStore final : public Store {
         const auto start = Clock::now();
         Visit visit(ranks);
         visit.error.rank = static_cast<int>(rank);
+        visit.error.what =
+            visit.loop.ok() ? "" : "no descriptors left: raise the limit (ulimit -n)";
+        if (!visit.error.what.empty()) return visit.error;
         const Hello hello{
             .purpose = Purpose::kStore, .caller = rank, .callee = kStoreRank, .tag = ranks};
         Caller caller(visit.loop, {{}, address_, secret_, hello, deadline},
@@ -256,9 +275,10 @@ Outcome<std::unique_ptr<StoreServer>> StoreServer::start(const Options& options)
                                    .secret = secret,
                                    .port = net::port_of(listener.value()),
                                    .place = address});
-    return std::unique_ptr<StoreServer>(
-        std::make_unique<net::ForkSafeServer>(std::make_unique<net::TcpStoreServer>(
-            std::move(listener.value()), id, secret, options.lifetime)));
+    auto server = std::make_unique<net::TcpStoreServer>(std::move(listener.value()), id, secret,
+                                                        options.lifetime);
+    if (!server->ok()) return LiveError{.what = "no descriptors left: raise the limit (ulimit -n)"};
+    return std::unique_ptr<StoreServer>(std::make_unique<net::ForkSafeServer>(std::move(server)));
 }
 
 }  // namespace weft::live

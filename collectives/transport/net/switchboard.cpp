@@ -58,6 +58,7 @@ void Switchboard::stop() {
 }
 
 Status Switchboard::listen() {
+    if (!loop_.ok()) return LiveError{.what = "no descriptors left: raise the limit (ulimit -n)"};
     WEFT_TRY(open_doors());
     thread_ = std::thread([this] { loop_.run(); });
     return Done{};
@@ -89,7 +90,9 @@ Status Switchboard::open_doors() {
 void Switchboard::take(const Connection& connection, const Hello& hello) {
     const std::lock_guard lock(mutex_);
     const auto found = takes_.find(hello.purpose);
-    if (found == takes_.end() || hello.version != kProtocol || hello.caller >= mine_.ranks) {
+    // A doctor is no rank.
+    const bool known = hello.caller < mine_.ranks || hello.purpose == Purpose::kDoctor;
+    if (found == takes_.end() || hello.version != kProtocol || !known) {
         const Fd closing(connection.fd);
         return;
     }
