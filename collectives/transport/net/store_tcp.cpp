@@ -22,8 +22,11 @@ constexpr std::size_t kQueue = 512 << 10;  // bytes that wait for one client
 
 // A rank is told before its own patience ends, so that it learns who is missing.
 milliseconds margin_of(milliseconds budget) {
-    return std::min(milliseconds(50), budget / 10);
+    return std::min(milliseconds(200), budget / 5);
 }
+
+// How long a rank waits for that beyond its deadline: the answer says more than "no answer".
+constexpr milliseconds kGrace{300};
 
 class TcpStoreServer final : public StoreServer {
   public:
@@ -190,7 +193,7 @@ class TcpStore final : public Store {
             .purpose = Purpose::kStore, .caller = rank, .callee = kStoreRank, .tag = ranks};
         Caller caller(visit.loop, {{}, address_, secret_, hello, deadline},
                       [&](const Called& called) { visit.enter(called, mine, deadline); });
-        visit.loop.run(deadline);
+        visit.loop.run(deadline + kGrace);
         if (visit.have == ranks && visit.error.what.empty()) return std::move(visit.blobs);
         if (visit.error.what.empty())
             visit.error.what = "the store at " + to_text(address_) + " does not answer";

@@ -121,7 +121,7 @@ TEST_CASE("a rank that is not there is named", "[unit]") {
     TestWorld world(
         4,
         [](NetOptions& o) { o.ports = {{.address = o.rank == 3 ? "203.0.113.9" : "127.0.0.1"}}; },
-        milliseconds(500));
+        milliseconds(1'500));
     CHECK_THAT(world.errors[3], Catch::Contains("cannot listen on 203.0.113.9"));
     for (int r : {0, 1, 2}) CHECK_THAT(world.errors[r], Catch::Contains("not arrived: rank 3"));
 }
