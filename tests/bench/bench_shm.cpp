@@ -53,19 +53,21 @@ Completion received(Endpoint& e) {
 template <class Serve>
 class TwoProcesses {
   public:
-    explicit TwoProcesses(Serve serve) {
+    explicit TwoProcesses(Serve serve, bool may_be_read = true) {
+        ShmOptions options;
+        options.may_be_read = may_be_read;
         const UniqueId id = place_.id();
         child_ = ::fork();
         if (child_ == 0) {
             pin(1);
-            Rank other(id, 1, 2);
+            Rank other(id, 1, 2, options);
             other.connect(0);
             begin(*other.endpoint);
             serve(other);
             ::_exit(0);
         }
         pin(0);
-        me = std::make_unique<Rank>(id, 0, 2);
+        me = std::make_unique<Rank>(id, 0, 2, options);
         me->connect(1);
         begin(*me->endpoint);
     }
@@ -105,7 +107,8 @@ void echo(Rank& me, std::size_t size) {
 
 void ping_pong(benchmark::State& state) {
     const auto size = static_cast<std::size_t>(state.range(0));
-    TwoProcesses two([&](Rank& other) { echo(other, size); });
+    const bool read = state.range(1) != 0;
+    TwoProcesses two([&](Rank& other) { echo(other, size); }, read);
     Endpoint& e = *two.me->endpoint;
     std::vector<std::byte> memory(size);
     const Segment mine{e.register_region(memory), memory.data(), size};
@@ -121,7 +124,10 @@ void ping_pong(benchmark::State& state) {
     once();
     state.SetLabel("round trip");
 }
-BENCHMARK(ping_pong)->Arg(8)->Arg(64)->Arg(1024)->Arg(4096)->Arg(65'536)->UseRealTime();
+BENCHMARK(ping_pong)
+    ->ArgsProduct({{8, 1024, 4096, 65'536, 262'144}, {0, 1}})
+    ->ArgNames({"bytes", "read"})
+    ->UseRealTime();
 
 /// Takes messages of sequence 0, 1, ... and stops after one that begins with kStop.
 void drain(Rank& me, std::size_t size) {
@@ -144,8 +150,9 @@ void drain(Rank& me, std::size_t size) {
 
 void stream(benchmark::State& state) {
     const auto size = static_cast<std::size_t>(state.range(0));
-    const bool shared = state.range(1) != 0;
-    TwoProcesses two([&](Rank& other) { drain(other, size); });
+    const std::int64_t way = state.range(1);
+    const bool shared = way == 2;
+    TwoProcesses two([&](Rank& other) { drain(other, size); }, way == 1);
     Endpoint& e = *two.me->endpoint;
     std::vector<std::byte> plain(kWindow * size);
     std::byte* memory = shared ? two.me->heap.allocate(plain.size()).value().data() : plain.data();
@@ -167,11 +174,60 @@ void stream(benchmark::State& state) {
     std::memcpy(slots[sent % kWindow].data, &kStop, sizeof kStop);
     once();
     while (done != sent) done += next(e).kind == Completion::Kind::kSent;
-    state.SetLabel(shared ? "read in place" : "through the arena");
+    state.SetLabel(shared     ? "in a shared block"
+                   : way == 1 ? "read out of the process"
+                              : "through the arena");
 }
 BENCHMARK(stream)
-    ->ArgsProduct({{4096, 65'536, 524'288}, {0, 1}})
-    ->ArgNames({"bytes", "shared"})
+    ->ArgsProduct({{4096, 65'536, 524'288}, {0, 1, 2}})
+    ->ArgNames({"bytes", "way"})
+    ->UseRealTime();
+
+/// Both send and receive at the same time, as collectives do; copied to its place.
+void exchange_some(Endpoint& e, std::uint32_t other, std::size_t size, std::byte* from,
+                   std::uint32_t out, std::byte* to, std::uint32_t in, std::uint32_t& at) {
+    std::array<Segment, kWindow> sends;
+    std::array<Segment, kWindow> receives;
+    for (std::uint32_t i = 0; i < kWindow; ++i) {
+        sends[i] = {out, from + i * size, size};
+        receives[i] = {in, to + i * size, size};
+        e.post_recv(other, key(2, at + i), {&receives[i], 1});
+    }
+    std::uint32_t sent = 0;
+    for (std::uint32_t left = 2 * kWindow; left > 0;) {
+        while (sent < kWindow && e.post_send(other, 0, key(2, at + sent), {&sends[sent], 1}))
+            ++sent;
+        Completion c;
+        left -= static_cast<std::uint32_t>(e.poll({&c, 1}));
+    }
+    at += kWindow;
+}
+
+void exchange(benchmark::State& state) {
+    const auto size = static_cast<std::size_t>(state.range(0));
+    const auto run = [&](Rank& me, const std::function<bool()>& more) {
+        std::vector<std::byte> from(kWindow * size, std::byte{1});
+        std::vector<std::byte> to(from.size());
+        Endpoint& e = *me.endpoint;
+        const std::uint32_t out = e.register_region(from);
+        const std::uint32_t in = e.register_region(to);
+        std::uint32_t at = 0;
+        for (bool on = true; on;) {
+            // Rank 0 says in its first byte whether this is the last round.
+            if (e.rank() == 0) on = more();
+            from[0] = std::byte{on};
+            exchange_some(e, 1 - e.rank(), size, from.data(), out, to.data(), in, at);
+            if (e.rank() == 1) on = to[0] != std::byte{0};
+        }
+    };
+    TwoProcesses two([&](Rank& other) { run(other, [] { return true; }); }, state.range(1) != 0);
+    run(*two.me, [&] { return state.KeepRunning(); });
+    state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(kWindow * size));
+    state.SetLabel("each way");
+}
+BENCHMARK(exchange)
+    ->ArgsProduct({{16'384, 32'768, 65'536, 524'288, 8 << 20}, {0, 1}})
+    ->ArgNames({"bytes", "read"})
     ->UseRealTime();
 
 void plain_copy(benchmark::State& state) {

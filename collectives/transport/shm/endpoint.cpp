@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -25,6 +26,8 @@ using shm::Slot;
 
 // Below this a copy into the arena costs less than the receiver's claim on the caller's memory.
 constexpr std::size_t kPlaceFrom = 2048;
+// Below this the kernel's work for each page costs more than a second copy.
+constexpr std::size_t kFarFrom = 32 * 1024;
 // cancel() waits for a peer that reads this rank's memory, but not for one that has stopped.
 constexpr auto kLongestRead = std::chrono::milliseconds(900);
 
@@ -43,6 +46,12 @@ class StoreLoadFence {
   private:
     std::atomic<std::uint32_t> word_{0};
 };
+
+std::uint64_t random_word() {
+    std::uint64_t word = 0;
+    (void)!::getrandom(&word, sizeof word, 0);
+    return word;
+}
 
 class Impl final : public ShmEndpoint {
   public:
@@ -112,7 +121,8 @@ class Impl final : public ShmEndpoint {
     void admit(shm::Meeting meeting);
     void admit_all();
     void check_registered(Segments segments) const;
-    std::span<const Slot::Place> places_of(Link& l, Segments data, std::size_t size);
+    std::span<const Slot::Place> places_of(Link& l, Segments data, std::size_t size,
+                                           shm::Kind& kind);
     [[nodiscard]] const Active* active(ContextId context, std::uint64_t operation) const;
     [[nodiscard]] Standing standing(const MessageKey& key) const;
     void write_head(const OperationHead& head);
@@ -148,6 +158,7 @@ class Impl final : public ShmEndpoint {
     bool progress(Link& l, std::uint32_t lane, Got& g);
     void give_back(Link& l, std::uint32_t lane, Got& g);
     [[nodiscard]] bool has_news();
+    [[nodiscard]] bool asleep() { return page().sleep % 2 != 0; }
     void drop_receives(Link& l, ContextId context, std::uint64_t operation);
 
     void emit(Completion c) {
@@ -168,6 +179,8 @@ class Impl final : public ShmEndpoint {
     shm::File poller_;
     std::array<int, 1> fds_{};
     shm::Arena arena_;
+    shm::BufferPool buffers_;
+    std::unique_ptr<std::uint64_t> word_;  // random; whoever can read it can read messages
     StoreLoadFence fence_;
     std::vector<std::optional<Region>> regions_;
     std::vector<Active> active_;
@@ -195,12 +208,14 @@ Impl::Impl(NetControl& control, const ShmOptions& options, shm::Mapping segment,
       poller_(std::move(poller)),
       fds_{poller_.get()},
       arena_(segment_.data() + sizeof(shm::RankPage), options.arena_bytes),
+      word_(std::make_unique<std::uint64_t>(random_word())),
       links_(control.ranks()),
       meetings_(control,
                 {.segment = segment_.file(),
                  .bell = bell_.get(),
                  .segment_bytes = segment_.size(),
-                 .lanes = static_cast<std::uint32_t>(options.lanes.size())},
+                 .lanes = static_cast<std::uint32_t>(options.lanes.size()),
+                 .word = options.may_be_read ? word_.get() : nullptr},
                 poller_.get()) {
     page().magic = shm::kMagic;
     page().rank = rank_;
@@ -234,7 +249,7 @@ void Impl::admit(shm::Meeting meeting) {
     auto& l = links_[meeting.peer];
     if (l) return;
     l = std::make_unique<Link>(std::move(meeting), rank_,
-                               static_cast<std::uint32_t>(options_.lanes.size()), arena_,
+                               static_cast<std::uint32_t>(options_.lanes.size()), arena_, buffers_,
                                options_.heap);
     connected_.push_back(l.get());
 }
@@ -276,19 +291,30 @@ void Impl::check_registered(Segments segments) const {
     }
 }
 
-/// Where the peer can read the message in place; empty when it must be copied.
-std::span<const Slot::Place> Impl::places_of(Link& l, Segments data, std::size_t size) {
+/// Where the peer can read the message, and how; empty when it must be copied.
+std::span<const Slot::Place> Impl::places_of(Link& l, Segments data, std::size_t size,
+                                             shm::Kind& kind) {
     places_.clear();
-    if (options_.heap == nullptr || size < kPlaceFrom || data.size() > Slot::kPlaces) return {};
+    if (size < kPlaceFrom || data.size() > Slot::kPlaces) return {};
+    const auto shared = [&](const Segment& s) {
+        const auto& place = regions_[s.region]->place;
+        return s.size == 0 || (place && l.show(place->block));
+    };
+    if (options_.heap != nullptr && std::all_of(data.begin(), data.end(), shared))
+        kind = shm::Kind::kPlace;
+    else if (size >= kFarFrom && l.is_read())
+        kind = shm::Kind::kFar;
+    else
+        return {};
     for (const Segment& s : data) {
         if (s.size == 0) continue;
         const Region& region = *regions_[s.region];
-        if (!region.place || !l.show(region.place->block)) return {};
-        const auto within = static_cast<std::uint64_t>(s.data - region.data);
-        places_.push_back({.offset = region.place->offset + within,
-                           .size = s.size,
-                           .block = region.place->block,
-                           .reserved = 0});
+        Slot::Place p{reinterpret_cast<std::uintptr_t>(s.data), s.size, 0, 0};
+        if (kind == shm::Kind::kPlace) {
+            p.offset = region.place->offset + static_cast<std::uint64_t>(s.data - region.data);
+            p.block = region.place->block;
+        }
+        places_.push_back(p);
     }
     return places_;
 }
@@ -431,7 +457,9 @@ bool Impl::post_send(std::uint32_t peer, std::uint32_t lane, const MessageKey& k
         return false;
     const Active* a = active(key.context, key.operation);
     WEFT_CHECK(a != nullptr, "a message of operation {}, which has not begun", key.operation);
-    at.tx.post(key, a->digest, data, places_of(l, data, total_size(data)));
+    shm::Kind kind = shm::Kind::kPlace;
+    const auto places = places_of(l, data, total_size(data), kind);
+    at.tx.post(key, a->digest, data, places, kind);
     ring(l);
     return true;
 }
@@ -500,7 +528,7 @@ bool Impl::deliver(Link& l, std::uint32_t lane, Got& g, std::size_t posted) {
 bool Impl::progress(Link& l, std::uint32_t lane, Got& g) {
     using Progress = shm::Receiver::Progress;
     bool tell = false;
-    const Progress p = l.lanes[lane].rx.fill(g, l.find_place(), tell);
+    const Progress p = l.lanes[lane].rx.fill(g, tell);
     if (p == Progress::kComplete) {
         Completion c{.kind = Completion::Kind::kReceived,
                      .peer = l.peer(),
@@ -634,16 +662,17 @@ bool Impl::has_news() {
 }
 
 bool Impl::arm() {
-    shm::store(page().asleep, std::uint32_t{1});
+    if (!asleep()) shm::store(page().sleep, page().sleep + 1);
     fence_();
     settle();
     if (!has_news()) return true;
-    shm::store(page().asleep, std::uint32_t{0});
+    shm::store(page().sleep, page().sleep + 1);
     return false;
 }
 
 void Impl::disarm() {
-    shm::store(page().asleep, std::uint32_t{0});
+    if (!asleep()) return;
+    shm::store(page().sleep, page().sleep + 1);
     std::uint64_t rung = 0;
     (void)!::read(bell_.get(), &rung, sizeof rung);
 }

@@ -43,6 +43,7 @@ enum class Kind : std::uint8_t {
     kInline,  // the payload is in the slot
     kStream,  // in chunks of the sender's arena, as they are published
     kPlace,   // where it is, in memory that the sender shares
+    kFar,     // where it is, in plain memory of the sender's process
 };
 
 struct Slot {
@@ -60,7 +61,7 @@ struct Slot {
         std::uint32_t chunks[kChunks];  // a ring: page of the arena where a chunk begins
     };
     struct Place {
-        std::uint64_t offset;
+        std::uint64_t offset;  // kFar: address
         std::uint64_t size;
         std::uint32_t block;
         std::uint32_t reserved;
@@ -105,6 +106,9 @@ struct PairPage {
     std::uint32_t lanes;
     // Rises when a lane is cut (odd) or mended (even). Written by either side.
     alignas(kLine) std::uint32_t epoch[kLanes];
+    // Whether the lower, the higher rank can read the other's plain memory. Each
+    // writes its own.
+    alignas(kLine) std::uint32_t can_read[2];
 };
 constexpr std::size_t kHalfBytes = sizeof(Half);
 static_assert(kHalfBytes % kLine == 0);
@@ -140,7 +144,7 @@ struct RankPage {
     };
     std::uint32_t magic;
     std::uint32_t rank;
-    alignas(kLine) std::uint32_t asleep;
+    alignas(kLine) std::uint32_t sleep;              // odd: asleep; counts up at each end of it
     alignas(kLine) std::uint64_t board_of[kBoards];  // 1 + context; 0: free
     alignas(kLine) Head heads[kHeads];
     alignas(kPage) BoardPlace boards[kBoards];

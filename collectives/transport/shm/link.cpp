@@ -27,21 +27,21 @@ std::array<std::byte, sizeof(BlockMessage)> bytes_of(const BlockMessage& m) {
 }  // namespace
 
 Link::Link(Meeting meeting, std::uint32_t rank, std::uint32_t lane_count, Arena& arena,
-           const SharedHeap* heap)
-    : met_(std::move(meeting)), heap_(heap) {
+           BufferPool& pool, const SharedHeap* heap)
+    : met_(std::move(meeting)), heap_(heap), read_by_(met_.peer < rank ? 0 : 1) {
     auto* halves = reinterpret_cast<Half*>(met_.pair.data() + kPage);
     lanes.reserve(lane_count);
     const std::size_t out = rank < met_.peer ? 0 : 1;
     for (std::uint32_t lane = 0; lane < lane_count; ++lane)
-        lanes.emplace_back(halves[2 * lane + out], halves[2 * lane + 1 - out], arena, met_.arena(),
-                           lane_count > 1);
-    find_place_ = [this](std::uint32_t block, std::uint64_t offset, std::uint64_t size) {
-        return find(block, offset, size);
-    };
+        lanes.emplace_back(
+            Sender(halves[2 * lane + out], arena, lane_count > 1),
+            Receiver(halves[2 * lane + 1 - out], met_.arena(), *this, pool, lane_count > 1));
 }
 
-void Link::ring() const {
-    if (peek(met_.page().asleep) == 0) return;
+void Link::ring() {
+    const std::uint32_t sleep = peek(met_.page().sleep);
+    if (sleep % 2 == 0 || sleep == rung_) return;
+    rung_ = sleep;
     const std::uint64_t one = 1;
     (void)!::write(met_.bell.get(), &one, sizeof one);
 }

@@ -26,18 +26,16 @@ struct GotRef {
 };
 
 struct LinkLane {
-    LinkLane(Half& out, Half& in, Arena& arena, std::span<const std::byte> peer_arena,
-             bool revocable)
-        : tx(out, arena, revocable), rx(in, peer_arena, revocable) {}
+    LinkLane(Sender sender, Receiver receiver) : tx(std::move(sender)), rx(std::move(receiver)) {}
     Sender tx;
     Receiver rx;
     std::uint32_t epoch = 0;  // odd: cut, as far as this side has noticed
     bool broken = false;      // the peer breaks the rules here, and that has been said
 };
 
-class Link {
+class Link final : private Receiver::Places {
   public:
-    Link(Meeting meeting, std::uint32_t rank, std::uint32_t lanes, Arena& arena,
+    Link(Meeting meeting, std::uint32_t rank, std::uint32_t lanes, Arena& arena, BufferPool& pool,
          const SharedHeap* heap);
     Link(const Link&) = delete;
     Link& operator=(const Link&) = delete;
@@ -46,7 +44,8 @@ class Link {
     [[nodiscard]] const RankPage& page() const { return met_.page(); }
     /// Counts up when a lane is cut or mended.
     [[nodiscard]] std::uint32_t& epoch(std::uint32_t lane) { return pair().epoch[lane]; }
-    void ring() const;
+    /// Wakes the peer if it sleeps, once.
+    void ring();
     [[nodiscard]] bool hung_up() const { return shm::hung_up(met_.socket.get()); }
     /// What the peer says about an operation of its own; absent when it has been overwritten.
     [[nodiscard]] std::optional<OperationHead> head(ContextId context,
@@ -54,7 +53,8 @@ class Link {
 
     /// Makes sure that the peer can map the block. False: it must be copied.
     [[nodiscard]] bool show(std::uint32_t block);
-    [[nodiscard]] const Receiver::FindPlace& find_place() const { return find_place_; }
+    /// The peer reads this rank's plain memory.
+    [[nodiscard]] bool is_read() { return peek(pair().can_read[read_by_]) != 0; }
 
     std::vector<LinkLane> lanes;
     bool unsettled = false;             // told something, and perhaps not woken
@@ -69,15 +69,19 @@ class Link {
     };
     [[nodiscard]] PairPage& pair() { return *reinterpret_cast<PairPage*>(met_.pair.data()); }
     [[nodiscard]] const std::byte* find(std::uint32_t block, std::uint64_t offset,
-                                        std::uint64_t size);
+                                        std::uint64_t size) override;
+    [[nodiscard]] RemoteMemory::Read read(std::uint64_t address, std::span<std::byte> to) override {
+        return met_.memory ? met_.memory.read(address, to) : RemoteMemory::Read::kRefused;
+    }
     void read_blocks();
 
     Meeting met_;
     const SharedHeap* heap_;
+    std::uint32_t rung_ = 0;            // the sleep that the peer has been woken from
     std::vector<std::uint32_t> shown_;  // own blocks that the peer has been given
     std::uint64_t freed_seen_ = 0;
     std::vector<Block> blocks_;  // the peer's
-    Receiver::FindPlace find_place_;
+    std::size_t read_by_;        // the peer's word of PairPage::can_read
 };
 
 }  // namespace weft::live::shm

@@ -24,6 +24,8 @@ struct Hello {
     std::uint32_t rank = 0;
     std::uint32_t lanes = 0;
     std::uint64_t segment_bytes = 0;
+    std::uint64_t word_address = 0;  // 0: its memory is not to be read
+    std::uint64_t word = 0;
 };
 
 std::array<std::byte, sizeof(Hello)> bytes_of(const Hello& h) {
@@ -44,6 +46,26 @@ Outcome<Mapping> open_rank_segment(const Hello& h, std::uint32_t peer, File file
     auto opened = Mapping::open(std::move(file), h.segment_bytes, Access::kRead);
     if (!opened.ok()) return broken(peer, opened.error().what);
     return opened;
+}
+
+Hello my_hello(std::uint32_t rank, const MeetingPlace::Mine& mine) {
+    Hello h;
+    h.rank = rank;
+    h.lanes = mine.lanes;
+    h.segment_bytes = mine.segment_bytes;
+    if (mine.word != nullptr) {
+        h.word_address = reinterpret_cast<std::uintptr_t>(mine.word);
+        h.word = *mine.word;
+    }
+    return h;
+}
+
+/// Tells the peer, in the pair's page, whether this rank reads its memory.
+void learn_to_read(Meeting& m, const Hello& peer, std::uint32_t rank) {
+    if (peer.word_address != 0)
+        m.memory = RemoteMemory::open(m.socket.get(), peer.word_address, peer.word);
+    auto* page = reinterpret_cast<PairPage*>(m.pair.data());
+    store(page->can_read[rank < m.peer ? 0 : 1], std::uint32_t{m.memory ? 1u : 0u});
 }
 
 File bell_of(File file) {
@@ -73,8 +95,7 @@ void MeetingPlace::take(const Connection& connection) {
     if (peer >= stages_.size() || peer == control_.rank()) return;
     Stage& stage = stages_[peer];
     const bool mine_counts = stage == Stage::kDialling && control_.rank() < peer;
-    Hello hello{.rank = control_.rank(), .lanes = mine_.lanes};
-    hello.segment_bytes = mine_.segment_bytes;
+    Hello hello = my_hello(control_.rank(), mine_);
     if (stage == Stage::kMet || mine_counts) {
         hello.verdict = Verdict::kRefused;
         (void)send_files(socket.get(), bytes_of(hello), {});
@@ -112,6 +133,7 @@ Outcome<Meeting> MeetingPlace::complete(Expected& e, const std::byte* bytes,
     if (!pair.ok()) return broken(e.peer, pair.error().what);
     m.pair = std::move(pair.value());
     m.socket = std::move(e.socket);
+    learn_to_read(m, hello, control_.rank());
     return m;
 }
 
@@ -234,8 +256,9 @@ Outcome<std::optional<Meeting>> MeetingPlace::dial(std::uint32_t peer, Clock::ti
     auto* page = reinterpret_cast<PairPage*>(m.pair.data());
     page->magic = kMagic;
     page->lanes = mine_.lanes;
-    Hello offer{.verdict = Verdict::kOffer, .rank = control_.rank(), .lanes = mine_.lanes};
-    offer.segment_bytes = mine_.segment_bytes;
+    learn_to_read(m, hello, control_.rank());
+    Hello offer = my_hello(control_.rank(), mine_);
+    offer.verdict = Verdict::kOffer;
     const std::array sent{mine_.segment, mine_.bell, m.pair.file()};
     if (!send_files(m.socket.get(), bytes_of(offer), sent)) return broken(peer, "it has hung up");
     m.pair.close_file();

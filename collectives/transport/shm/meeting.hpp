@@ -12,6 +12,7 @@
 #include "collectives/transport/net/net_control.hpp"
 #include "collectives/transport/shm/layout.hpp"
 #include "collectives/transport/shm/mapping.hpp"
+#include "collectives/transport/shm/remote_memory.hpp"
 
 namespace weft::live::shm {
 
@@ -23,6 +24,7 @@ struct Meeting {
     Mapping pair;
     File bell;
     File socket;
+    RemoteMemory memory;  // its plain memory, where that can be read
     [[nodiscard]] const RankPage& page() const {
         return *reinterpret_cast<const RankPage*>(rank.data());
     }
@@ -38,6 +40,7 @@ class MeetingPlace {
         int bell = -1;
         std::size_t segment_bytes = 0;
         std::uint32_t lanes = 1;
+        const std::uint64_t* word = nullptr;  // random; peers that can read it may read all
     };
     /// `poller`: an epoll instance that becomes readable when collect() may have news.
     MeetingPlace(NetControl& control, const Mine& mine, int poller);

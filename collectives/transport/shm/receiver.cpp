@@ -27,20 +27,18 @@ Got* Receiver::next() {
     g.kind = static_cast<Kind>(size >> 56);
     const bool fits = g.kind == Kind::kInline   ? g.size <= Slot::kPayload
                       : g.kind == Kind::kStream ? g.size > Slot::kPayload
-                      : g.kind == Kind::kPlace  ? g.pieces <= Slot::kPlaces
-                                                : false;
+                                                : g.kind <= Kind::kFar && g.pieces <= Slot::kPlaces;
     if (!fits || (state & 3) != Slot::kPosted) {
         broken_ = true;
         return nullptr;
     }
     g.state = Got::State::kWaiting;
-    g.own = false;
     g.done = g.seen = 0;
     return &g;
 }
 
 bool Receiver::claim(Got& g) {
-    if (!revocable_ && g.kind != Kind::kPlace) return true;
+    if (!revocable_ && g.kind < Kind::kPlace) return true;
     std::uint32_t expected = state_of(g.index, Slot::kPosted);
     std::atomic_ref<std::uint32_t> state(half_->slots[g.index % kDepth].state);
     if (state.compare_exchange_strong(expected, state_of(g.index, Slot::kClaimed))) return true;
@@ -48,7 +46,7 @@ bool Receiver::claim(Got& g) {
     return false;
 }
 
-Receiver::Progress Receiver::fill(Got& g, const FindPlace& find, bool& tell) {
+Receiver::Progress Receiver::fill(Got& g, bool& tell) {
     if (g.state != Got::State::kFilling) {
         g.state = Got::State::kFilling;
         g.copies = g.to.has_value();
@@ -56,7 +54,7 @@ Receiver::Progress Receiver::fill(Got& g, const FindPlace& find, bool& tell) {
         g.view.clear();
     }
     if (g.kind == Kind::kStream) return fill_stream(g, tell);
-    if (g.kind == Kind::kPlace) return fill_places(g, find);
+    if (g.kind != Kind::kInline) return fill_places(g);
     return give(g, half_->slots[g.index % kDepth].bytes, g.size);
 }
 
@@ -76,19 +74,45 @@ Receiver::Progress Receiver::give(Got& g, const std::byte* from, std::size_t siz
     return Progress::kComplete;
 }
 
-Receiver::Progress Receiver::fill_places(Got& g, const FindPlace& find) {
+void Receiver::take_buffer(Got& g) {
+    g.copies = true;
+    g.copy = pool_->take(g.size);
+    g.view.push_back({.region = 0, .data = g.copy.data.get(), .size = g.size});
+    g.into = SegmentReader(g.view);
+}
+
+Receiver::Progress Receiver::fill_places(Got& g) {
     const Slot& slot = half_->slots[g.index % kDepth];
+    const bool far = g.kind == Kind::kFar;
+    if (far && !g.copies) take_buffer(g);
     std::uint64_t left = g.size;
     for (std::uint8_t i = 0; i < g.pieces; ++i) {
         Slot::Place place;
         std::memcpy(&place, &slot.places[i], sizeof place);
         if (place.size > left) return Progress::kCorrupt;
-        const std::byte* at = find(place.block, place.offset, place.size);
-        if (at == nullptr) return Progress::kCorrupt;
-        if (give(g, at, place.size) != Progress::kComplete) return Progress::kCorrupt;
         left -= place.size;
+        const std::byte* here =
+            far ? nullptr : places_->find(place.block, place.offset, place.size);
+        if (!far && here == nullptr) return Progress::kCorrupt;
+        const Progress p = far ? fetch(g, place) : give(g, here, place.size);
+        if (p != Progress::kComplete) return p;
     }
     return left == 0 ? Progress::kComplete : Progress::kCorrupt;
+}
+
+Receiver::Progress Receiver::fetch(Got& g, const Slot::Place& place) {
+    for (std::uint64_t at = 0; at < place.size;) {
+        const std::span<std::byte> to = g.into.next(place.size - at);
+        if (to.empty()) return Progress::kCorrupt;
+        const RemoteMemory::Read r = places_->read(place.offset + at, to);
+        // Of a process that has ended nothing more is known: as if it had not sent
+        // it.
+        if (r == RemoteMemory::Read::kGone) return Progress::kGivenUp;
+        if (r == RemoteMemory::Read::kRefused) return Progress::kCorrupt;
+        at += to.size();
+    }
+    g.done += place.size;
+    return Progress::kComplete;
 }
 
 std::span<const std::byte> Receiver::chunk(const Got& g, std::uint64_t number) const {
@@ -129,10 +153,7 @@ Receiver::Progress Receiver::fill_stream(Got& g, bool& tell) {
             return Progress::kPending;
         }
         // The arena cannot hold all of it: it is put together here.
-        g.copies = g.own = true;
-        g.copy.resize(g.size);
-        g.view.push_back({.region = 0, .data = g.copy.data(), .size = g.copy.size()});
-        g.into = SegmentReader(g.view);
+        take_buffer(g);
     }
     const bool all_there = published == g.size && g.done == 0;
     while (g.done < published) {
@@ -152,7 +173,8 @@ Receiver::Progress Receiver::fill_stream(Got& g, bool& tell) {
 void Receiver::consume(Got& g) {
     g.state = Got::State::kFree;
     g.to.reset();
-    if (g.own) g.copy = {};
+    if (g.copy.data) pool_->give(std::move(g.copy));
+    g.copy = {};
     if (g.told) set(half_->taken[g.index % kDepth], std::uint64_t{0});
     g.told = false;
     consumed_ ^= std::uint64_t{1} << (g.index % kDepth);

@@ -5,12 +5,12 @@
 // is kCorrupt and its lane is not read any more.
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "collectives/transport/shm/layout.hpp"
+#include "collectives/transport/shm/remote_memory.hpp"
 
 namespace weft::live::shm {
 
@@ -31,22 +31,30 @@ struct Got {
     std::uint8_t pieces = 0;
     bool copies = false;             // into `to`, or else it is shown where it lies
     bool told = false;               // the sender has been told how far it is
-    bool own = false;                // shown, in a copy: the sender is short of chunks
     std::optional<Segments> to;      // of the receive; absent: a view
     SegmentReader into{Segments{}};  // what of the destination is left
     std::uint64_t done = 0;          // bytes copied
     std::uint64_t seen = 0;          // `published` when it was last looked at
     std::vector<Segment> view;
-    std::vector<std::byte> copy;
+    BufferPool::Buffer copy;
 };
 
 class Receiver {
   public:
-    /// Where `size` bytes at `offset` of a block that the sender shares lie here; null: nowhere.
-    using FindPlace = std::function<const std::byte*(std::uint32_t block, std::uint64_t offset,
-                                                     std::uint64_t size)>;
-    Receiver(Half& half, std::span<const std::byte> arena, bool revocable)
-        : half_(&half), arena_(arena), revocable_(revocable) {}
+    /// The sender's memory besides its arena.
+    class Places {
+      public:
+        virtual ~Places() = default;
+        /// Where `size` bytes at `offset` of a block that it shares lie here; null:
+        /// nowhere.
+        [[nodiscard]] virtual const std::byte* find(std::uint32_t block, std::uint64_t offset,
+                                                    std::uint64_t size) = 0;
+        [[nodiscard]] virtual RemoteMemory::Read read(std::uint64_t address,
+                                                      std::span<std::byte> to) = 0;
+    };
+    Receiver(Half& half, std::span<const std::byte> arena, Places& places, BufferPool& pool,
+             bool revocable)
+        : half_(&half), arena_(arena), places_(&places), pool_(&pool), revocable_(revocable) {}
 
     /// Whether next() has something.
     [[nodiscard]] bool ready() const {
@@ -62,7 +70,7 @@ class Receiver {
     [[nodiscard]] bool claim(Got& g);
     enum class Progress : std::uint8_t { kPending, kComplete, kGivenUp, kCorrupt };
     /// Copies or shows what there is; g.to says which. The sender has news if `tell` is set.
-    [[nodiscard]] Progress fill(Got& g, const FindPlace& find, bool& tell);
+    [[nodiscard]] Progress fill(Got& g, bool& tell);
     /// More of an unfinished message has come.
     [[nodiscard]] bool has_more(const Got& g) const {
         return load(half_->slots[g.index % kDepth].chunked.published) != g.seen;
@@ -88,7 +96,10 @@ class Receiver {
 
   private:
     [[nodiscard]] Progress fill_stream(Got& g, bool& tell);
-    [[nodiscard]] Progress fill_places(Got& g, const FindPlace& find);
+    [[nodiscard]] Progress fill_places(Got& g);
+    [[nodiscard]] Progress fetch(Got& g, const Slot::Place& place);
+    /// A view of bytes that are put together here.
+    void take_buffer(Got& g);
     [[nodiscard]] Progress give(Got& g, const std::byte* from, std::size_t size);
     /// A chunk's bytes in the sender's arena; empty when the number is wrong.
     [[nodiscard]] std::span<const std::byte> chunk(const Got& g, std::uint64_t number) const;
@@ -96,6 +107,8 @@ class Receiver {
 
     Half* half_;
     std::span<const std::byte> arena_;
+    Places* places_;
+    BufferPool* pool_;
     bool revocable_;
     bool broken_ = false;
     std::uint64_t next_ = 0;

@@ -13,7 +13,7 @@ constexpr std::size_t kPiece = 16 * 1024;
 // advance() gives the caller its thread back after this many.
 constexpr std::size_t kMostAtOnce = 512 * 1024;
 // Chunks on their way of a message that is taken piece by piece.
-constexpr std::uint64_t kWindow = 4;
+constexpr std::uint64_t kWindow = 16;
 
 std::uint64_t turn_of(std::uint64_t index) {
     return (index & 0xffff) << 48;
@@ -22,7 +22,7 @@ std::uint64_t turn_of(std::uint64_t index) {
 }  // namespace
 
 void Sender::post(const MessageKey& key, std::uint64_t digest, Segments data,
-                  std::span<const Slot::Place> places) {
+                  std::span<const Slot::Place> places, Kind kind) {
     const auto at = static_cast<std::uint32_t>(next_ % kDepth);
     Slot& slot = half_->slots[at];
     Sent& s = sent_[at];
@@ -31,9 +31,7 @@ void Sender::post(const MessageKey& key, std::uint64_t digest, Segments data,
     s.index = next_++;
     s.silent = false;
     s.size = size;
-    s.kind = !places.empty()          ? Kind::kPlace
-             : size <= Slot::kPayload ? Kind::kInline
-                                      : Kind::kStream;
+    s.kind = !places.empty() ? kind : size <= Slot::kPayload ? Kind::kInline : Kind::kStream;
     in_use_ |= std::uint64_t{1} << at;
     set(slot.sequence, key.sequence);
     set(slot.operation, key.operation);
@@ -54,7 +52,7 @@ void Sender::post(const MessageKey& key, std::uint64_t digest, Segments data,
         (void)advance(s, slot);
         return;
     }
-    if (s.kind == Kind::kPlace) {
+    if (in_place(s.kind)) {
         std::memcpy(slot.places, places.data(), places.size_bytes());
     } else {
         std::byte* to = slot.bytes;
@@ -138,7 +136,7 @@ bool Sender::has_news() const {
 
 bool Sender::revoke(std::uint32_t at) {
     Sent& s = sent_[at];
-    if (!revocable_ && s.kind != Kind::kPlace) return false;
+    if (!revocable_ && !in_place(s.kind)) return false;
     std::uint32_t expected = state_of(s.index, Slot::kPosted);
     std::atomic_ref<std::uint32_t> state(half_->slots[at].state);
     if (!state.compare_exchange_strong(expected, state_of(s.index, Slot::kRevoked)))
@@ -157,7 +155,7 @@ bool Sender::cancel(ContextId context, std::uint64_t operation) {
         if (s.key.context != context || s.key.operation != operation) continue;
         s.silent = true;
         if (revoke(at)) continue;
-        being_read = being_read || s.kind == Kind::kPlace;
+        being_read = being_read || in_place(s.kind);
         if (((unfinished_ >> at) & 1) == 0) continue;
         unfinished_ &= ~(std::uint64_t{1} << at);
         store(half_->slots[at].chunked.published, s.copied | Slot::kGivenUp);

@@ -20,9 +20,10 @@ class Sender {
 
     /// No slot for the next message, or the lane is cut.
     [[nodiscard]] bool refuses() const { return ((in_use_ >> (next_ % kDepth)) & 1) != 0; }
-    /// `places`: where the bytes lie in memory that the peer maps; empty: they are copied.
+    /// `places`: where the peer reads the bytes, and of which kind; empty: they
+    /// are copied.
     void post(const MessageKey& key, std::uint64_t digest, Segments data,
-              std::span<const Slot::Place> places);
+              std::span<const Slot::Place> places, Kind kind = Kind::kPlace);
     /// Goes on with messages that are not complete; true: the peer has something to do.
     [[nodiscard]] bool advance();
     /// poll() would do something here.
@@ -81,6 +82,8 @@ class Sender {
     [[nodiscard]] std::uint64_t fresh() const {
         return in_use_ == 0 ? 0 : (load(half_->consumed) ^ seen_) & in_use_;
     }
+    /// The receiver reads the caller's memory, and claims the message before.
+    [[nodiscard]] static bool in_place(Kind k) { return k == Kind::kPlace || k == Kind::kFar; }
     [[nodiscard]] bool copy_piece(Sent& s, Slot& slot, Claim claim);
     [[nodiscard]] bool advance(Sent& s, Slot& slot);
     [[nodiscard]] bool revoke(std::uint32_t at);

@@ -28,6 +28,9 @@ std::unique_ptr<Transport> make_shm(const TransportOptions& o) {
           fmt::format("1 to {} for transport shm in one process", kMostRanks));
     ShmOptions options;
     options.lanes.clear();
+    // Within one process the kernel's copies would wait for each other, as between processes they
+    // do not.
+    options.may_be_read = false;
     const std::uint64_t lanes = std::uint64_t{o.rails} * o.planes * o.paths;
     check(lanes >= 1 && lanes <= shm::PairPage::kLanes, "lanes", lanes,
           fmt::format("rails x planes x paths of 1 to {}", shm::PairPage::kLanes));

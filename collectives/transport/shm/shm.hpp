@@ -26,6 +26,8 @@ struct ShmOptions {
     std::vector<Lane> lanes{Lane{}};
     std::size_t arena_bytes = std::size_t{9} << 19;  // 4.5 MiB
     const SharedHeap* heap = nullptr;                // outlives the endpoint
+    /// Peers read large messages out of this process where the system lets them.
+    bool may_be_read = true;
 };
 
 /// What boards (board.hpp) need of an endpoint besides messages.
