@@ -5,6 +5,7 @@
 
 #include "base/rng.hpp"
 #include "collectives/transport/inproc/inproc.hpp"
+#include "collectives/transport/shm/shm.hpp"
 #include "collectives/transport/transport.hpp"
 
 namespace weft::live {
@@ -69,6 +70,11 @@ const Registry<MakeTransport>& transports() {
                .source = "Weft",
                .parameters = {}},
               make_inproc);
+        r.add({.name = "shm",
+               .description = "processes of one host; messages are read in shared memory",
+               .source = "Weft",
+               .parameters = {}},
+              make_shm);
         return r;
     }();
     return rows;
