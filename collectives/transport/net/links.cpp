@@ -98,7 +98,10 @@ void Links::start(std::function<void()> settled) {
     settled_ = std::move(settled);
     const std::set<std::uint32_t> all = wanted();
     for (auto& [peer, n] : neighbours_)  // those that called before
-        for (auto& [number, link] : n.links) watch_process(peer, link);
+        for (auto& [number, link] : n.links) {
+            for (Way& w : neighbour(peer).ways) w.worked = w.worked || w.plane == link.plane;
+            watch_process(peer, link);
+        }
     for (const std::uint32_t peer : all)
         if (neighbour(peer).links.empty()) unsettled_.insert(peer);
     for (const std::uint32_t peer : all) {
@@ -162,28 +165,30 @@ void Links::called(std::uint32_t peer, std::size_t way, const Called& called) {
         w.refused = false;
         add(peer, called.connection, Side::kCaller);
     } else if (called.end == Called::End::kTimeout) {
-        if (n.links.empty() || board_.rank() < peer) call_later(peer, way, kPatience);
+        call_later(peer, way, kPatience);
     } else {
         refused(peer, way);
     }
     settle();
 }
 
+// Nobody listens on a way. A rank closes its ways all at once, when it ends: one that has worked
+// tells of its death, unless it is being heard on another. That may have to be waited for: what a
+// dead plane carried, the end of a connection too, never comes.
 void Links::refused(std::uint32_t peer, std::size_t way) {
     Neighbour& n = neighbour(peer);
     n.ways[way].refused = true;
     if (gone_.count(peer) > 0) return;
-    if (!n.links.empty()) {
-        if (board_.rank() < peer) call_later(peer, way, kPatience);
-        return;
-    }
     // A way that has never worked may lead to another host with the same address.
-    const bool any_worked =
-        std::any_of(n.ways.begin(), n.ways.end(), [](const Way& w) { return w.worked; });
-    const auto proves = [&](const Way& w) { return w.refused && (w.worked || !any_worked); };
-    const bool proof = any_worked ? std::any_of(n.ways.begin(), n.ways.end(), proves)
-                                  : std::all_of(n.ways.begin(), n.ways.end(), proves);
-    if (!proof) return call_later(peer, way, kRetry);
+    const auto worked = [](const Way& w) { return w.worked; };
+    const bool proof =
+        std::any_of(n.ways.begin(), n.ways.end(), worked)
+            ? n.ways[way].worked
+            : std::all_of(n.ways.begin(), n.ways.end(), [](const Way& w) { return w.refused; });
+    if (!proof || (!n.links.empty() && !silent(peer))) {
+        n.refused_since.reset();
+        return call_later(peer, way, kPatience);
+    }
     const auto now = Clock::now();
     if (!n.refused_since) n.refused_since = now;
     if (now - *n.refused_since >= kGone)
@@ -257,8 +262,8 @@ void Links::lost(std::uint32_t peer, std::uint64_t link, const std::string& why)
     const std::int32_t plane = at->second.plane;
     n.links.erase(at);
     if (gone_.count(peer) > 0 || !started_) return;
+    n.why = why;
     if (n.links.empty()) {
-        n.why = why;
         for (Way& w : n.ways) w.refused = false;
         n.refused_since.reset();
         return call_all(peer);
@@ -266,8 +271,8 @@ void Links::lost(std::uint32_t peer, std::uint64_t link, const std::string& why)
     const bool covered = std::any_of(n.links.begin(), n.links.end(),
                                      [&](const auto& l) { return l.second.plane == plane; });
     for (std::size_t w = 0; w < n.ways.size(); ++w)
-        if (!covered && n.ways[w].plane == plane && board_.rank() < peer)
-            call_later(peer, w, kPatience);
+        if (!covered && n.ways[w].plane == plane)
+            call_later(peer, w, board_.rank() < peer ? kPatience / 4 : kPatience);
 }
 
 void Links::declare_dead(std::uint32_t peer, const std::string& why) {
