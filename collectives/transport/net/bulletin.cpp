@@ -6,8 +6,6 @@ namespace weft::live::net {
 
 namespace {
 
-// Time for the answers of a round to come in; until then those of the last round hold.
-constexpr std::chrono::milliseconds kAnswering{50};
 constexpr std::chrono::seconds kMemory{60};
 constexpr std::size_t kManyRounds = 1024;
 
@@ -118,7 +116,7 @@ std::optional<Absent> Bulletin::absent(const Inquiry& inquiry, std::uint32_t ran
     const auto round = rounds_.find(key);
     if (round == rounds_.end()) return std::nullopt;
     const auto holds = [&](const Heard& h) {
-        const bool early = now - round->second.newest < kAnswering;
+        const bool early = now - round->second.newest < answering_;
         return h.at >= (early ? round->second.before : round->second.newest);
     };
     for (const auto* answers : {&self_, &silent_}) {

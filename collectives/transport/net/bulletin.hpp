@@ -17,6 +17,9 @@ namespace weft::live::net {
 
 class Bulletin {
   public:
+    /// `answering`: time for the answers of a round to come in; until then those of the last hold.
+    explicit Bulletin(Clock::duration answering = std::chrono::milliseconds(50))
+        : answering_(answering) {}
     /// False if it is known already: the first of each rank and communicator counts, and the first
     /// news of a rank's end.
     bool record(const Alarm& alarm);
@@ -55,6 +58,7 @@ class Bulletin {
     using About = std::tuple<ContextId, std::uint64_t, std::uint32_t>;
     void forget_old(Clock::time_point now);
 
+    Clock::duration answering_;
     mutable std::mutex mutex_;
     std::atomic<std::uint64_t> count_{0};
     std::vector<Alarm> alarms_;  // as they came

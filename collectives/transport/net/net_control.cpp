@@ -26,6 +26,7 @@ class Core {
   public:
     Core(const IdParts& parts, const NetOptions& options)
         : board(parts, options),
+          bulletin(std::max<Clock::duration>(milliseconds(50), pause() / 4)),
           windows_(options.ranks),
           links_(
               board, options.silence,
