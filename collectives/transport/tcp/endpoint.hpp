@@ -48,6 +48,11 @@ class TcpEndpoint final : public Endpoint, private Wire::Handler {
     bool mend_lane(std::uint32_t peer, std::uint32_t lane) override;
 
   private:
+    struct Share {
+        ContextId context = 0;
+        std::uint32_t messages = 0;
+        std::uint64_t bytes = 0;
+    };
     struct OutLane {
         enum class State : std::uint8_t { kNew, kDialling, kProbing, kUp, kDown };
         State state = State::kNew;
@@ -56,8 +61,7 @@ class TcpEndpoint final : public Endpoint, private Wire::Handler {
         std::unique_ptr<Wire> wire;
         std::deque<Send*> ready;     // in order of leaving; the first may have left in part
         std::vector<Send*> unacked;  // all that is posted on it
-        std::vector<std::pair<ContextId, std::uint32_t>> posted;  // how many of each context
-        std::uint64_t moving = 0;                                 // bytes granted and not acked
+        std::vector<Share> posted;   // ... by communicator, so that none takes another's room
         SendWindow window;
         Clock::time_point next;  // redial, or give up probing
     };

@@ -15,10 +15,11 @@ namespace {
 
 // A lane that has been dialled again has so long to answer its first probe.
 constexpr auto kProbation = std::chrono::milliseconds(1000);
+constexpr auto kFirstCall = std::chrono::milliseconds(250);
 constexpr std::uint32_t kManyFailures = 20;   // in a row; from then on dialled less often
 constexpr std::size_t kProbesWaiting = 4096;  // bytes of frames that the socket does not take
-constexpr std::uint32_t kPatientTicks = 128;  // then a silent peer is probed every second
-constexpr std::uint32_t kRareProbe = 50;
+constexpr std::uint32_t kPatientTicks = 256;  // then a silent peer is probed every second
+constexpr std::uint32_t kRareProbe = 100;
 
 std::uint64_t since_epoch(Clock::time_point t) {
     return static_cast<std::uint64_t>(
@@ -289,7 +290,10 @@ void TcpEndpoint::redial(Peer& peer, Clock::time_point now) {
             ++lane.failures;
             lose_sending(peer, l, false);
         } else if (lane.state == OutLane::State::kDown) {
-            dial(peer, l, now + kProbation);
+            // A first packet that is lost is sent again by the kernel after a second only: soon
+            // given up, a call finds a healed path sooner; a busy peer gets more time.
+            dial(peer, l,
+                 now + std::min<Clock::duration>(kFirstCall * (1 + lane.failures / 2), kProbation));
         }
     }
 }

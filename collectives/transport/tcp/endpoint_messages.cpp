@@ -14,9 +14,8 @@ constexpr std::uint64_t kEagerCredit = 512 * 1024;
 // Honest peers stay below; operations that were cancelled at one end only may add up.
 constexpr std::uint64_t kMostEarly = 16 * kEagerCredit;
 constexpr std::uint32_t kMostEarlyGrants = 65536;
-// Messages of one communicator on one lane; and bytes of all that are under way on it.
+// Messages of one communicator on one lane.
 constexpr std::uint32_t kMostPosted = 128;
-constexpr std::uint64_t kMostMoving = 1 << 20;
 
 MessageKey key_of(const FrameHeader& h) {
     return {.operation = h.head.operation,
@@ -138,12 +137,14 @@ bool TcpEndpoint::post_send(std::uint32_t rank, std::uint32_t index, const Messa
     Peer& peer = *peers_[rank];
     OutLane& lane = peer.out[index];
     if (lane.state != OutLane::State::kUp) return false;
-    if (lane.moving >= 2 * lane.window.limit() + kMostMoving) return false;
-    auto count = std::find_if(lane.posted.begin(), lane.posted.end(),
-                              [&](const auto& p) { return p.first == key.context; });
-    if (count == lane.posted.end()) count = lane.posted.insert(count, {key.context, 0});
-    if (count->second >= kMostPosted) return false;
-    ++count->second;
+    auto share = std::find_if(lane.posted.begin(), lane.posted.end(),
+                              [&](const auto& p) { return p.context == key.context; });
+    if (share == lane.posted.end()) share = lane.posted.insert(share, {.context = key.context});
+    // A window on its way and a little to follow: a slow lane is given no more to hold.
+    const std::uint64_t most = lane.window.limit() + lane.window.limit() / 4;
+    if (share->messages >= kMostPosted || share->bytes >= most) return false;
+    ++share->messages;
+    share->bytes += total_size(data);
     Operation& op = begun(key);
     const std::uint64_t serial = ++serial_;
     Send& send = sends_[serial];
@@ -182,8 +183,6 @@ bool TcpEndpoint::post_send(std::uint32_t rank, std::uint32_t index, const Messa
 
 void TcpEndpoint::make_ready(Send& send) {
     OutLane& lane = peers_[send.peer]->out[send.lane];
-    send.moving = true;
-    lane.moving += send.size;
     lane.ready.push_back(&send);
     if (lane.wire) mark(*lane.wire);
 }
@@ -195,10 +194,12 @@ void TcpEndpoint::drop_send(Send& send) {
     if (lane.wire && lane.wire->chunk_serial() == send.serial) lane.wire->detach_chunk();
     std::erase(lane.ready, &send);
     std::erase(lane.unacked, &send);
-    for (auto& [context, count] : lane.posted)
-        if (context == send.key.context) --count;
-    std::erase_if(lane.posted, [](const auto& p) { return p.second == 0; });
-    if (send.moving) lane.moving -= send.size;
+    for (auto& share : lane.posted) {
+        if (share.context != send.key.context) continue;
+        --share.messages;
+        share.bytes -= send.size;
+    }
+    std::erase_if(lane.posted, [](const auto& share) { return share.messages == 0; });
     if (send.eager) peer.eager_used -= send.size + kEarlyCost;
     if (Operation* op = ledger_.find(send.key.context, send.key.operation); op != nullptr) {
         const auto waiting = op->waiting.find(send.peer_key());

@@ -1,5 +1,5 @@
 #pragma once
-// Which silent lanes are dead. Time is cut into ticks of 20 ms. A connection from which nothing
+// Which silent lanes are dead. Time is cut into ticks of 10 ms. A connection from which nothing
 // came in a tick, although something is outstanding on it, is sent a probe; any byte is a sign of
 // life. A tick in which an asked connection stayed silent while another connection of the same peer
 // was heard counts against it; after `silence` of such ticks (or three of its own worst round
@@ -18,7 +18,7 @@
 
 namespace weft::live::tcp {
 
-inline constexpr auto kTick = std::chrono::milliseconds(20);
+inline constexpr auto kTick = std::chrono::milliseconds(10);
 
 struct Pulse {
     bool heard = false;                   // bytes came since the last tick
@@ -60,7 +60,7 @@ class Judge {
     [[nodiscard]] std::uint32_t empty_ticks() const { return empty_; }
 
   private:
-    static constexpr std::uint32_t kEmptyTicks = 4;
+    static constexpr std::uint32_t kEmptyTicks = 8;
     std::chrono::milliseconds silence_;
     std::uint32_t empty_ = 0;
 };

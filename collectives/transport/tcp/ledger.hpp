@@ -57,7 +57,6 @@ struct Send {
     std::uint64_t size = 0;
     std::uint64_t sent = 0;
     bool eager = false;        // counts against what the peer holds early
-    bool moving = false;       // granted or eager: counts against the lane
     bool header_only = false;  // the peer asked for something else: shown, not sent
     [[nodiscard]] PeerKey peer_key() const { return {peer, key.stream, key.sequence}; }
 };

@@ -5,7 +5,7 @@
 // where the rate is the highest of the last 8 samples, each taken over at least 10 ms of time in
 // which bytes were under way (the bandwidth-delay model of BBR: Cardwell et al., ACM Queue 2016).
 // Pauses are times in which an end did not look, for want of a processor or because it computed (up
-// to 100 ms of late, both ends together): meanwhile the kernels can keep the path busy, if they
+// to 60 ms of late, both ends together): meanwhile the kernels can keep the path busy, if they
 // have been given enough. Without pauses the kernel's and the switches' queues hold at most 24 ms
 // at the lane's own rate, both directions together. Models: nothing of TCP below, which has its own
 // congestion window.
@@ -58,7 +58,7 @@ class SendWindow {
     static constexpr auto kSampleTime = std::chrono::milliseconds(10);
     static constexpr auto kIdle = std::chrono::milliseconds(2);
     static constexpr std::chrono::nanoseconds kQueue = std::chrono::milliseconds(24);
-    static constexpr std::chrono::nanoseconds kMostPaused = std::chrono::milliseconds(100);
+    static constexpr std::chrono::nanoseconds kMostPaused = std::chrono::milliseconds(60);
 
     void begin_sample(Clock::time_point now) {
         sample_began_ = now;
