@@ -16,6 +16,7 @@ constexpr std::uint64_t kMostEarly = 16 * kEagerCredit;
 constexpr std::uint32_t kMostEarlyGrants = 65536;
 // Messages of one communicator on one lane.
 constexpr std::uint32_t kMostPosted = 128;
+constexpr std::uint64_t kUntried = 1 << 20;
 
 MessageKey key_of(const FrameHeader& h) {
     return {.operation = h.head.operation,
@@ -140,8 +141,10 @@ bool TcpEndpoint::post_send(std::uint32_t rank, std::uint32_t index, const Messa
     auto share = std::find_if(lane.posted.begin(), lane.posted.end(),
                               [&](const auto& p) { return p.context == key.context; });
     if (share == lane.posted.end()) share = lane.posted.insert(share, {.context = key.context});
-    // A window on its way and a little to follow: a slow lane is given no more to hold.
-    const std::uint64_t most = lane.window.limit() + lane.window.limit() / 4;
+    // A window on its way and a little to follow: a slow lane is given no more to hold. A lane of
+    // which nothing is known yet is given more, so that it can show what it can do.
+    const std::uint64_t slack = lane.window.bytes_per_second() == 0 ? kUntried : 0;
+    const std::uint64_t most = lane.window.limit() + lane.window.limit() / 4 + slack;
     if (share->messages >= kMostPosted || share->bytes >= most) return false;
     ++share->messages;
     share->bytes += total_size(data);
