@@ -6,6 +6,7 @@
 #include "base/rng.hpp"
 #include "collectives/transport/inproc/inproc.hpp"
 #include "collectives/transport/shm/shm.hpp"
+#include "collectives/transport/tcp/tcp.hpp"
 #include "collectives/transport/transport.hpp"
 
 namespace weft::live {
@@ -75,6 +76,11 @@ const Registry<MakeTransport>& transports() {
                .source = "Weft",
                .parameters = {}},
               make_shm);
+        r.add({.name = "tcp",
+               .description = "lanes of TCP connections over several NIC ports and planes",
+               .source = "Weft",
+               .parameters = {}},
+              make_tcp);
         return r;
     }();
     return rows;
