@@ -550,13 +550,15 @@ TEST_CASE("a lane that dies in mid-operation changes nothing but the way", "[uni
 
 TEST_CASE("when every lane to a peer is dead the error says so", "[unit]") {
     const auto transport = transports().at("inproc").make({.ranks = 2, .planes = 2});
-    const auto status = on_every_rank(*transport, 2, 5s, [](Communicator& comm, std::uint32_t r) {
-        for (const std::uint32_t lane : {0U, 1U}) comm.engine().endpoint().cut_lane(1 - r, lane);
-        return run_floats(comm, ring_plan(2), 1000);
-    });
+    const auto status =
+        on_every_rank(*transport, 2, 300ms, [](Communicator& comm, std::uint32_t r) {
+            for (const std::uint32_t lane : {0U, 1U})
+                comm.engine().endpoint().cut_lane(1 - r, lane);
+            return run_floats(comm, ring_plan(2), 1000);
+        });
     for (const Status& s : status) {
         REQUIRE_FALSE(s.ok());
-        CHECK_THAT(to_string(s.error()), Catch::Contains("every lane to the peer is dead"));
+        CHECK_THAT(to_string(s.error()), Catch::Contains("every lane to rank"));
     }
 }
 

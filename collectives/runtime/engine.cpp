@@ -14,9 +14,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr auto kLongestCheck = 40us;  // of one who finds nothing, before it offers its core
+constexpr auto kShortestCheck = 1us;
 constexpr auto kFirstInquiry = 50ms;  // of an operation that does not move
 constexpr auto kNextInquiry = 200ms;
 constexpr auto kLongestNap = 100ms;
+constexpr auto kShortNap = 1ms;  // of one who waits for what the leader does not look at
 
 void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -34,8 +37,8 @@ Engine::Engine(Control& control, Endpoint& endpoint, EngineOptions options)
     // than ranks, whoever spins keeps the core from the one waited for.
     const std::uint32_t here = options_.ranks_here > 0 ? options_.ranks_here : endpoint.ranks();
     const bool enough_cores = here <= std::thread::hardware_concurrency();
-    checks_ = enough_cores ? 4000 : 16;
-    yields_ = enough_cores ? 16 : 8;
+    checks_ = enough_cores ? kLongestCheck : kShortestCheck;
+    yields_ = enough_cores ? 16 : 200;
     control_.on_alarm([&endpoint] { endpoint.wake(); });
     if (options_.background) background_ = std::thread([this] { work_in_background(); });
 }
@@ -45,6 +48,7 @@ Engine::~Engine() {
         const std::lock_guard lock(mutex_);
         closing_ = true;
         changed_.notify_all();
+        work_.notify_all();
         endpoint_.wake();
     }
     if (background_.joinable()) background_.join();
@@ -86,7 +90,7 @@ Handle Engine::enqueue(Communicator& communicator, const PreparedPlan& plan, con
 Handle Engine::start(Communicator& communicator, const PreparedPlan& plan, const Call& call) {
     const Lock lock = enter();
     Handle handle = enqueue(communicator, plan, call);
-    if (!handle->status_ && background_.joinable()) changed_.notify_all();
+    if (!handle->status_ && background_.joinable()) work_.notify_one();
     return handle;
 }
 
@@ -138,21 +142,22 @@ void Engine::wait_for(Lock& lock, const Handle& handle, Clock::time_point until)
 
 void Engine::lead(Lock& lock, const std::function<bool()>& enough, Clock::time_point until) {
     led_ = true;
-    int idle = 0;
+    Idle idle;
     while (!enough()) {
         if (round()) {
-            idle = 0;
+            idle = {};
             if (callers_.load(std::memory_order_relaxed) == 0) continue;
             lock.unlock();
             std::this_thread::yield();
             lock.lock();
             continue;
         }
-        rest(lock, ++idle, until);
-        if ((idle > checks_ || connecting()) && Clock::now() >= until) break;
+        rest(lock, idle, until);
+        if ((idle.yields > 0 || connecting()) && Clock::now() >= until) break;
     }
     led_ = false;
     changed_.notify_all();
+    if (background_.joinable() && busy()) work_.notify_one();
 }
 
 bool Engine::round() {
@@ -271,18 +276,24 @@ bool Engine::heed_faults() {
     return any;
 }
 
-void Engine::rest(Lock& lock, int idle_rounds, Clock::time_point until) {
+void Engine::rest(Lock& lock, Idle& idle, Clock::time_point until) {
     const bool awake = !connecting();  // which takes its time by itself
-    if (awake && idle_rounds <= checks_) {
-        relax();
-        if (callers_.load(std::memory_order_relaxed) == 0) return;
+    if (awake && idle.yields == 0) {
+        const Clock::time_point now = Clock::now();
+        if (idle.since == Clock::time_point{}) idle.since = now;
+        if (now - idle.since < checks_) {
+            relax();
+            if (callers_.load(std::memory_order_relaxed) == 0) return;
+        }
     }
-    if (awake && idle_rounds <= checks_ + yields_) {
+    if (awake && idle.yields < yields_) {
+        ++idle.yields;
         lock.unlock();
         std::this_thread::yield();
         lock.lock();
         return;
     }
+    ++idle.yields;
     const Clock::time_point next = std::min(look_after(Clock::now()), until);
     if (endpoint_.arm()) {
         lock.unlock();
@@ -348,6 +359,54 @@ void Engine::abort(Communicator& communicator, const LiveError& error, Alarm::Ki
     if (!communicator.broken_) communicator.broken_ = error;
 }
 
+Outcome<std::uint64_t> Engine::take_turn(Communicator& communicator) {
+    Lock lock = enter();
+    const auto queue_empty = [&] {
+        return std::none_of(teams_.begin(), teams_.end(), [&](const auto& t) {
+            return t->communicator == &communicator && !t->queue.empty();
+        });
+    };
+    while (!queue_empty()) {
+        lock.unlock();
+        help([&] { return queue_empty(); }, Clock::now() + kLongestNap);
+        lock.lock();
+    }
+    if (communicator.broken_) return *communicator.broken_;
+    return ++communicator.operations_;
+}
+
+void Engine::help(const std::function<bool()>& enough, Clock::time_point until) {
+    Lock lock = enter();
+    if (!led_) return lead(lock, enough, until);
+    if (in_background_) endpoint_.wake();
+    callers_.fetch_add(1, std::memory_order_relaxed);
+    changed_.wait_until(lock, std::min(until, Clock::now() + kShortNap),
+                        [&] { return !led_ || enough(); });
+    callers_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Engine::fail(Communicator& communicator, const LiveError& error) {
+    const Lock lock = enter();
+    Team alone{.communicator = &communicator, .queue = {}};
+    give_up(alone, error);
+}
+
+Status Engine::connect(const Communicator& communicator) {
+    const Clock::time_point until = Clock::now() + options_.patience;
+    for (const std::uint32_t peer : communicator.members()) {
+        if (peer == control_.rank()) continue;
+        while (true) {
+            const Lock lock = enter();
+            const Status s = endpoint_.connect(peer, Clock::now() + 500ms);
+            if (s) break;
+            if (const auto alarm = control_.alarm(communicator.context(), communicator.members()))
+                return explain(*alarm, control_.rank());
+            if (Clock::now() >= until) return s;
+        }
+    }
+    return Done{};
+}
+
 std::optional<LiveError> Engine::error_of(const Communicator& communicator) const {
     const std::lock_guard lock(mutex_);
     return communicator.broken_;
@@ -382,7 +441,7 @@ bool Engine::connecting() const {
 void Engine::work_in_background() {
     Lock lock(mutex_);
     while (!closing_) {
-        changed_.wait(lock, [&] {
+        work_.wait(lock, [&] {
             return closing_ || (busy() && !led_ && callers_.load(std::memory_order_relaxed) == 0);
         });
         if (closing_) return;

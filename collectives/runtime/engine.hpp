@@ -88,6 +88,15 @@ class Engine {
     /// Breaks the communicator here and at every member; its operations end with the error, and no
     /// memory of theirs is touched any more when this returns. From any thread.
     void abort(Communicator& communicator, const LiveError& error, Alarm::Kind kind);
+    /// For collectives that need no messages: the communicator's next operation number, once its
+    /// queue is empty. The caller tells control() of it.
+    [[nodiscard]] Outcome<std::uint64_t> take_turn(Communicator& communicator);
+    /// Moves everybody's operations, or sleeps, until enough() or `until`.
+    void help(const std::function<bool()>& enough, Clock::time_point until);
+    /// What an operation of its own means by failing: tells the members, breaks it here.
+    void fail(Communicator& communicator, const LiveError& error);
+    /// Connects to the members; for what needs them before any operation does.
+    Status connect(const Communicator& communicator);
     [[nodiscard]] std::optional<LiveError> error_of(const Communicator& communicator) const;
     /// For the communicator's end: what it has under way is broken off, silently.
     void forget(Communicator& communicator);
@@ -101,6 +110,11 @@ class Engine {
         std::deque<Handle> queue;  // the first is under way
     };
     using Lock = std::unique_lock<std::mutex>;
+    /// Of the leader, since something last moved.
+    struct Idle {
+        Clock::time_point since;
+        int yields = 0;
+    };
 
     [[nodiscard]] Lock enter();
     [[nodiscard]] Handle enqueue(Communicator& communicator, const PreparedPlan& plan,
@@ -117,7 +131,7 @@ class Engine {
     void give_up(Team& team, const LiveError& error);
     bool heed_alarms();
     bool heed_faults();
-    void rest(Lock& lock, int idle_rounds, Clock::time_point until);
+    void rest(Lock& lock, Idle& idle, Clock::time_point until);
     [[nodiscard]] Clock::time_point look_after(Clock::time_point now);
     [[nodiscard]] std::optional<LiveError> stuck(const Team& team, Pending& p,
                                                  Clock::time_point now);
@@ -128,11 +142,12 @@ class Engine {
     Control& control_;
     Endpoint& endpoint_;
     EngineOptions options_;
-    int checks_ = 0;  // rounds that find nothing before the core is offered to others
-    int yields_ = 0;  // ... and before sleep
+    Clock::duration checks_{};  // for how long to look again before the core is offered to others
+    int yields_ = 0;            // how often it is, before sleep
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;  // an operation finished, or the lead is free
+    std::condition_variable work_;     // for the engine's own thread
     std::atomic<int> callers_{0};      // threads that want the lock
     bool led_ = false;                 // a thread is making progress
     bool in_background_ = false;       // and it is the engine's own

@@ -135,12 +135,8 @@ bool Executor::post_sends() {
         const Channel& channel = plan_.plan().channels[f->op.channel];
         LaneChooser& lanes = comm_.engine().lanes(f->peer);
         const auto lane = lanes.choose(channel.rail, channel.plane, f->size, now);
-        if (!lane) {
-            fail({.what = "every lane to the peer is dead",
-                  .peer = static_cast<int>(f->peer),
-                  .step = f->op.step});
-            return false;
-        }
+        // Without a lane it waits: for one to heal, or for the news that the peer is gone.
+        if (!lane) continue;
         f->lane = *lane;
         if (!endpoint_.post_send(f->peer, *lane, f->key, f->segments)) continue;
         lanes.post(*lane, f->size, now);
@@ -250,6 +246,11 @@ const Executor::Flight* Executor::oldest() const {
 std::string Executor::waits_for() const {
     if (connecting()) return unreachable_;
     const Flight* f = oldest();
+    if (!unposted_.empty()) {
+        const Flight& stuck = *unposted_.front();
+        if (!comm_.engine().lanes(stuck.peer).any_alive())
+            return fmt::format("every lane to rank {} is dead", stuck.peer);
+    }
     if (!f) return "a lane that takes more";
     const char* what = f->op.kind == Operation::Kind::kSend ? "the peer has not consumed a slice of"
                                                             : "nothing came on lanes";

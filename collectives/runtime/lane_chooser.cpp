@@ -22,6 +22,10 @@ bool fits(const Lane& lane, std::int32_t rail, std::int32_t plane) {
 LaneChooser::LaneChooser(std::span<const Lane> lanes)
     : lanes_(lanes.begin(), lanes.end()), state_(lanes.size()) {}
 
+bool LaneChooser::any_alive() const {
+    return std::any_of(state_.begin(), state_.end(), [](const State& s) { return s.alive; });
+}
+
 bool LaneChooser::slow(std::uint32_t lane) const {
     const State& s = state_[lane];
     return s.rate > 0 && s.rate < kSlow * best_;
@@ -29,6 +33,7 @@ bool LaneChooser::slow(std::uint32_t lane) const {
 
 std::optional<std::uint32_t> LaneChooser::choose(std::int32_t rail, std::int32_t plane,
                                                  std::size_t size, Clock::time_point now) {
+    if (lanes_.size() == 1) return state_[0].alive ? std::optional(0U) : std::nullopt;
     // In order of preference: wanted and well, well, wanted, any that lives.
     std::optional<std::uint32_t> best;
     int best_class = 4;

@@ -35,6 +35,7 @@ class LaneChooser {
     /// Bytes a second; 0 before the first measurement.
     [[nodiscard]] double rate(std::uint32_t lane) const { return state_[lane].rate; }
     [[nodiscard]] bool alive(std::uint32_t lane) const { return state_[lane].alive; }
+    [[nodiscard]] bool any_alive() const;
     [[nodiscard]] bool slow(std::uint32_t lane) const;
 
   private:
