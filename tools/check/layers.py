@@ -24,6 +24,7 @@ ROOMS = {
     "collectives/select": ALGORITHMS,
     "collectives/transport": ["base"],
     "collectives/runtime": ALGORITHMS + ["collectives/transport"],
+    "collectives/api": ALGORITHMS + ["collectives/transport", "collectives/runtime"],
     "traces": PLAN,
     "simulator": ALGORITHMS + ["traces"],
     "tools": None,
@@ -41,6 +42,7 @@ THIRD_PARTY = [
     (r"ns3/", r"simulator/ns3/"),
     (r"sodium", r"collectives/transport/net/"),
     (r"linux/", r"collectives/transport/"),
+    (r"(mpi|gloo/)", r"tools/peers/"),
     (r"(fmt/|sys/|arpa/|net/if\.h|netinet/|\w+\.h$)", r""),  # fmt and the system: anywhere
 ]
 

@@ -95,6 +95,13 @@ function(weft_install)
   install(TARGETS ${libraries} EXPORT weft_targets
           FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weft)
   install(TARGETS weft RUNTIME)
+  install(TARGETS weft_c EXPORT weft_targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(FILES ${PROJECT_SOURCE_DIR}/collectives/api/include/weft.h
+    ${PROJECT_SOURCE_DIR}/collectives/api/include/weft.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  configure_file(${PROJECT_SOURCE_DIR}/tools/cmake/weft.pc.in ${PROJECT_BINARY_DIR}/weft.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/weft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/*.3)
+  install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
   install(EXPORT weft_targets NAMESPACE weft:: DESTINATION ${package_dir})
   configure_package_config_file(${PROJECT_SOURCE_DIR}/tools/cmake/weft-config.cmake.in
     ${PROJECT_BINARY_DIR}/weft-config.cmake INSTALL_DESTINATION ${package_dir})

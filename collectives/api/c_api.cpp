@@ -1,0 +1,464 @@
+// The C functions of weft.h: arguments checked, exceptions turned into results. No logic of its
+// own.
+#include <cstring>
+#include <exception>
+#include <fmt/format.h>
+#include <mutex>
+#include <utility>
+#include <vector>
+#include <weft.h>
+
+#include "collectives/api/comm.hpp"
+
+namespace live = weft::live;
+
+struct weft_comm {
+    std::shared_ptr<live::World> world;
+    std::unique_ptr<live::Comm> comm;
+};
+struct weft_request {
+    std::unique_ptr<live::Request> request;
+};
+
+namespace {
+
+// One of a thread: an error is read by the thread that met it.
+thread_local std::string last_error;
+
+weft_result_t fail(weft_result_t result, std::string why) {
+    last_error = std::move(why);
+    return result;
+}
+
+weft_result_t fail(const weft::LiveError& e) {
+    return fail(WEFT_FAILED, to_string(e));
+}
+
+weft_result_t of(const weft::Status& s) {
+    return s ? WEFT_SUCCESS : fail(s.error());
+}
+
+/// Calls f; what it throws becomes a result.
+template <class F>
+weft_result_t guarded(F f) {
+    try {
+        return f();
+    } catch (const weft::ConfigError& e) {
+        return fail(WEFT_INVALID_ARGUMENT, e.what());
+    } catch (const std::exception& e) {
+        return fail(WEFT_INTERNAL_ERROR, e.what());
+    } catch (...) {
+        return fail(WEFT_INTERNAL_ERROR, "an exception of no known type");
+    }
+}
+
+[[noreturn]] void refuse(const char* key, const std::string& found, const char* expected) {
+    throw weft::ConfigError({.file = {},
+                             .line = 0,
+                             .key = key,
+                             .found = weft::printable(found),
+                             .expected = expected,
+                             .example = {}});
+}
+
+live::UniqueId to_id(const weft_unique_id_t& id) {
+    static_assert(sizeof id.internal == live::UniqueId::kSize);
+    live::UniqueId out;
+    std::memcpy(out.bytes.data(), id.internal, sizeof id.internal);
+    return out;
+}
+
+void from_id(const live::UniqueId& id, weft_unique_id_t* out) {
+    std::memcpy(out->internal, id.bytes.data(), sizeof out->internal);
+}
+
+live::DataType to_type(weft_datatype_t type) {
+    if (static_cast<unsigned>(type) >= live::kDataTypes.size())
+        refuse("type", std::to_string(type), "a weft_datatype_t");
+    return static_cast<live::DataType>(type);
+}
+
+live::ReduceOp to_op(weft_op_t op) {
+    if (static_cast<unsigned>(op) >= live::kReduceOps.size())
+        refuse("op", std::to_string(op), "a weft_op_t");
+    return static_cast<live::ReduceOp>(op);
+}
+static_assert(static_cast<int>(live::DataType::kU64) == WEFT_UINT64);
+static_assert(static_cast<int>(live::DataType::kFp8E4m3) == WEFT_FLOAT8E4M3);
+static_assert(static_cast<int>(live::ReduceOp::kAvg) == WEFT_AVG);
+
+std::chrono::milliseconds to_time(const char* key, double seconds,
+                                  std::chrono::milliseconds otherwise) {
+    if (seconds == 0) return otherwise;
+    if (!(seconds >= 0.001 && seconds < 1e6)) refuse(key, std::to_string(seconds), "0.001 to 10^6");
+    return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
+
+live::WorldOptions to_options(const weft_options_t* o) {
+    live::WorldOptions out = live::world_options_from_environment();
+    if (!o) return out;
+    // A caller built against an older header passes fewer fields.
+    weft_options_t all{};
+    std::memcpy(&all, o, std::min(o->size, sizeof all));
+    if (o->size < offsetof(weft_options_t, interfaces))
+        refuse("options.size", std::to_string(o->size), "sizeof(weft_options_t)");
+    if (all.transport) out.transport = all.transport;
+    if (all.interfaces) out.interfaces = all.interfaces;
+    if (all.host) out.host = all.host;
+    if (all.algorithm) out.algorithm = all.algorithm;
+    if (all.paths > 0) out.paths = all.paths;
+    if (all.verify) out.verify = true;
+    if (all.no_background) out.background = false;
+    out.meet_within =
+        to_time("options.meet_within_seconds", all.meet_within_seconds, out.meet_within);
+    out.patience = to_time("options.patience_seconds", all.patience_seconds, out.patience);
+    return out;
+}
+
+/// Stores of ids that this process has made: each serves until its ranks have met. A process-wide
+/// list, since an id is made before anything that could own the store.
+struct Stores {
+    std::mutex mutex;
+    std::vector<std::pair<live::UniqueId, std::unique_ptr<live::StoreServer>>> served;
+};
+Stores& stores() {
+    static Stores all;
+    return all;
+}
+void close_store(const live::UniqueId& id) {
+    const std::lock_guard lock(stores().mutex);
+    std::erase_if(stores().served, [&](const auto& s) { return s.first == id; });
+}
+
+weft_comm& at(weft_comm_t comm) {
+    if (!comm) refuse("comm", "a null pointer", "a communicator");
+    return *comm;
+}
+
+weft_result_t join(const weft_unique_id_t& id, int rank, int ranks, const live::WorldOptions& o,
+                   weft_comm_t* out) {
+    if (!out) refuse("comm", "a null pointer", "where to put the communicator");
+    if (ranks < 1) refuse("ranks", std::to_string(ranks), "at least 1");
+    if (rank < 0 || rank >= ranks) refuse("rank", std::to_string(rank), "0 to ranks - 1");
+    const live::UniqueId unique = to_id(id);
+    auto world = live::World::join(unique, static_cast<std::uint32_t>(rank),
+                                   static_cast<std::uint32_t>(ranks), o);
+    if (!world) return fail(world.error());
+    close_store(unique);
+    auto comm = std::make_unique<weft_comm>();
+    comm->world = world.value();
+    comm->comm = std::make_unique<live::Comm>(world.value());
+    *out = comm.release();
+    return WEFT_SUCCESS;
+}
+
+weft_result_t adopt(weft_comm& parent, weft::Outcome<std::unique_ptr<live::Comm>> made,
+                    weft_comm_t* out) {
+    if (!made) return fail(made.error());
+    *out = nullptr;
+    if (!made.value()) return WEFT_SUCCESS;
+    *out = new weft_comm{parent.world, std::move(made.value())};
+    return WEFT_SUCCESS;
+}
+
+weft_result_t run(weft_comm_t comm, weft_request_t* request, const live::CollectiveCall& call) {
+    live::Comm& c = *at(comm).comm;
+    if (!request) return of(c.run(call));
+    *request = new weft_request{c.start(call)};
+    return WEFT_SUCCESS;
+}
+
+weft_result_t copy_text(const std::string& text, char* out, std::size_t size) {
+    if (!out || size == 0) refuse("text", "no room", "a buffer");
+    if (text.size() >= size)
+        refuse("size", std::to_string(size), fmt::format("more than {}", text.size()).c_str());
+    std::memcpy(out, text.c_str(), text.size() + 1);
+    return WEFT_SUCCESS;
+}
+
+std::string quoted(const std::string& text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') out.push_back('\\');
+        out.push_back(c);
+    }
+    return out + "\"";
+}
+
+}  // namespace
+
+const char* weft_version(void) {
+    return WEFT_VERSION;
+}
+
+const char* weft_last_error(void) {
+    return last_error.c_str();
+}
+
+const char* weft_result_name(weft_result_t result) {
+    switch (result) {
+        case WEFT_SUCCESS:
+            return "success";
+        case WEFT_IN_PROGRESS:
+            return "in progress";
+        case WEFT_INVALID_ARGUMENT:
+            return "invalid argument";
+        case WEFT_FAILED:
+            return "failed";
+        case WEFT_TIMED_OUT:
+            return "timed out";
+        case WEFT_INTERNAL_ERROR:
+            return "internal error";
+    }
+    return "?";
+}
+
+weft_result_t weft_get_unique_id(weft_unique_id_t* id, const weft_store_options_t* options) {
+    return guarded([&] {
+        if (!id) refuse("id", "a null pointer", "where to put the id");
+        weft_store_options_t o{};
+        if (options) std::memcpy(&o, options, std::min(options->size, sizeof o));
+        if (o.directory) {
+            const auto made = live::unique_id_in_directory(o.directory);
+            if (!made) return fail(made.error());
+            from_id(made.value(), id);
+            return WEFT_SUCCESS;
+        }
+        live::StoreServer::Options server;
+        if (o.address) server.address = o.address;
+        server.port = o.port;
+        server.lifetime = to_time("options.lifetime_seconds", o.lifetime_seconds, server.lifetime);
+        auto started = live::StoreServer::start(server);
+        if (!started) return fail(started.error());
+        from_id(started.value()->id(), id);
+        const std::lock_guard lock(stores().mutex);
+        stores().served.emplace_back(started.value()->id(), std::move(started.value()));
+        return WEFT_SUCCESS;
+    });
+}
+
+weft_result_t weft_unique_id_to_text(const weft_unique_id_t* id, char* text, size_t size) {
+    return guarded([&] {
+        if (!id) refuse("id", "a null pointer", "an id");
+        return copy_text(to_text(to_id(*id)), text, size);
+    });
+}
+
+weft_result_t weft_unique_id_from_text(weft_unique_id_t* id, const char* text) {
+    return guarded([&] {
+        if (!id || !text) refuse("id", "a null pointer", "an id and its text");
+        from_id(live::parse_unique_id(text), id);
+        return WEFT_SUCCESS;
+    });
+}
+
+weft_result_t weft_comm_init(weft_comm_t* comm, int ranks, weft_unique_id_t id, int rank,
+                             const weft_options_t* options) {
+    return guarded([&] { return join(id, rank, ranks, to_options(options), comm); });
+}
+
+weft_result_t weft_comm_split(weft_comm_t comm, int colour, int key, weft_comm_t* out) {
+    return guarded([&] {
+        if (!out) refuse("out", "a null pointer", "where to put the communicator");
+        return adopt(at(comm), at(comm).comm->split(colour, key), out);
+    });
+}
+
+weft_result_t weft_comm_shrink(weft_comm_t comm, weft_comm_t* out) {
+    return guarded([&] {
+        if (!out) refuse("out", "a null pointer", "where to put the communicator");
+        return adopt(at(comm), at(comm).comm->shrink(), out);
+    });
+}
+
+weft_result_t weft_comm_grow(weft_comm_t comm, int ranks, weft_unique_id_t id, weft_comm_t* out) {
+    return guarded([&] {
+        const live::Comm& old = *at(comm).comm;
+        if (ranks <= static_cast<int>(old.ranks()))
+            refuse("ranks", std::to_string(ranks), "more than there are");
+        return join(id, static_cast<int>(old.rank()), ranks, at(comm).world->options(), out);
+    });
+}
+
+weft_result_t weft_comm_revoke(weft_comm_t comm) {
+    return guarded([&] {
+        at(comm).comm->revoke();
+        return WEFT_SUCCESS;
+    });
+}
+
+weft_result_t weft_comm_abort(weft_comm_t comm, const char* why) {
+    return guarded([&] {
+        at(comm).comm->abort(why ? why : "aborted by the application");
+        return WEFT_SUCCESS;
+    });
+}
+
+weft_result_t weft_comm_finalize(weft_comm_t comm) {
+    return guarded([&] {
+        const std::unique_ptr<weft_comm> owner(&at(comm));
+        return WEFT_SUCCESS;
+    });
+}
+
+int weft_comm_rank(weft_comm_t comm) {
+    return comm ? static_cast<int>(comm->comm->rank()) : -1;
+}
+
+int weft_comm_size(weft_comm_t comm) {
+    return comm ? static_cast<int>(comm->comm->ranks()) : -1;
+}
+
+weft_result_t weft_comm_status(weft_comm_t comm) {
+    return guarded([&] {
+        const auto error = at(comm).comm->broken();
+        return error ? fail(*error) : WEFT_SUCCESS;
+    });
+}
+
+weft_result_t weft_allreduce(const void* input, void* output, size_t count, weft_datatype_t type,
+                             weft_op_t op, weft_comm_t comm, weft_request_t* request) {
+    return guarded([&] {
+        return run(comm, request,
+                   {.collective = weft::Collective::kAllReduce,
+                    .input = input,
+                    .output = output,
+                    .count = count,
+                    .dtype = to_type(type),
+                    .op = to_op(op)});
+    });
+}
+
+weft_result_t weft_allreduce_scaled(const void* input, void* output, size_t count,
+                                    weft_datatype_t type, const void* factor, weft_comm_t comm,
+                                    weft_request_t* request) {
+    return guarded([&] {
+        return run(comm, request,
+                   {.collective = weft::Collective::kAllReduce,
+                    .input = input,
+                    .output = output,
+                    .count = count,
+                    .dtype = to_type(type),
+                    .op = live::ReduceOp::kPreMulSum,
+                    .factor = factor});
+    });
+}
+
+weft_result_t weft_allgather(const void* input, void* output, size_t count_each,
+                             weft_datatype_t type, weft_comm_t comm, weft_request_t* request) {
+    return guarded([&] {
+        return run(comm, request,
+                   {.collective = weft::Collective::kAllGather,
+                    .input = input,
+                    .output = output,
+                    .count = count_each,
+                    .dtype = to_type(type)});
+    });
+}
+
+weft_result_t weft_reduce_scatter(const void* input, void* output, size_t count_each,
+                                  weft_datatype_t type, weft_op_t op, weft_comm_t comm,
+                                  weft_request_t* request) {
+    return guarded([&] {
+        return run(comm, request,
+                   {.collective = weft::Collective::kReduceScatter,
+                    .input = input,
+                    .output = output,
+                    .count = count_each,
+                    .dtype = to_type(type),
+                    .op = to_op(op)});
+    });
+}
+
+weft_result_t weft_alltoall(const void* input, void* output, size_t count_each,
+                            weft_datatype_t type, weft_comm_t comm, weft_request_t* request) {
+    return guarded([&] {
+        return run(comm, request,
+                   {.collective = weft::Collective::kAllToAll,
+                    .input = input,
+                    .output = output,
+                    .count = count_each,
+                    .dtype = to_type(type)});
+    });
+}
+
+weft_result_t weft_broadcast(const void* input, void* output, size_t count, weft_datatype_t type,
+                             int root, weft_comm_t comm, weft_request_t* request) {
+    return guarded([&] {
+        if (root < 0) refuse("root", std::to_string(root), "a rank");
+        return run(comm, request,
+                   {.collective = weft::Collective::kBroadcast,
+                    .input = input ? input : output,
+                    .output = output,
+                    .count = count,
+                    .dtype = to_type(type),
+                    .root = static_cast<std::uint32_t>(root)});
+    });
+}
+
+weft_result_t weft_barrier(weft_comm_t comm) {
+    return guarded([&] { return of(at(comm).comm->barrier()); });
+}
+
+weft_result_t weft_test(weft_request_t request) {
+    return guarded([&] {
+        if (!request) refuse("request", "a null pointer", "a request");
+        if (!request->request->test()) return WEFT_IN_PROGRESS;
+        return of(request->request->status());
+    });
+}
+
+weft_result_t weft_wait(weft_request_t request, double seconds) {
+    return guarded([&] {
+        if (!request) refuse("request", "a null pointer", "a request");
+        const auto until = seconds < 0 || seconds > 1e8
+                               ? live::Clock::time_point::max()
+                               : live::Clock::now() + std::chrono::nanoseconds(
+                                                          static_cast<std::int64_t>(seconds * 1e9));
+        if (!request->request->wait(until))
+            return fail(WEFT_TIMED_OUT, fmt::format("not finished after {} s", seconds));
+        return of(request->request->status());
+    });
+}
+
+weft_result_t weft_request_free(weft_request_t request) {
+    return guarded([&] {
+        if (!request) refuse("request", "a null pointer", "a request");
+        if (!request->request->test())
+            refuse("request", "an operation under way", "one that is finished: weft_wait()");
+        delete request;
+        return WEFT_SUCCESS;
+    });
+}
+
+weft_result_t weft_explain_allreduce(weft_comm_t comm, size_t count, weft_datatype_t type,
+                                     char* text, size_t size) {
+    return guarded([&] {
+        const live::OperationRecord r = at(comm).comm->explain(
+            {.collective = weft::Collective::kAllReduce, .count = count, .dtype = to_type(type)});
+        return copy_text(r.plan + ": " + r.why, text, size);
+    });
+}
+
+weft_result_t weft_history(weft_comm_t comm, char* text, size_t size) {
+    return guarded([&] {
+        std::string all = "[";
+        for (const live::OperationRecord& r : at(comm).comm->history())
+            all += fmt::format(
+                "{}{{\"number\": {}, \"collective\": \"{}\", \"bytes\": {}, \"plan\": {}, \"why\": "
+                "{}, \"seconds\": {:.9f}, \"ok\": {}}}",
+                all.size() > 1 ? ",\n " : "", r.number, name_of(r.collective), r.bytes,
+                quoted(r.plan), quoted(r.why), r.seconds, r.ok ? "true" : "false");
+        return copy_text(all + "]", text, size);
+    });
+}
+
+weft_result_t weft_counters(weft_comm_t comm, weft_counters_t* counters) {
+    return guarded([&] {
+        if (!counters) refuse("counters", "a null pointer", "where to put them");
+        const live::Counters c = at(comm).comm->counters();
+        const weft_counters_t all{counters->size, c.operations, c.failed, c.bytes, c.tiny};
+        std::memcpy(counters, &all, std::min(counters->size, sizeof all));
+        return WEFT_SUCCESS;
+    });
+}

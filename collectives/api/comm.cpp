@@ -1,0 +1,337 @@
+#include "collectives/api/comm.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <thread>
+#include <utility>
+
+#include "base/rng.hpp"
+#include "collectives/api/tiny.hpp"
+#include "collectives/runtime/kernels.hpp"
+#include "collectives/select/live.hpp"
+
+namespace weft::live {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kHistory = 256;
+constexpr ContextId kShrunk = 0x80000000U;  // those of split() count up from 1
+
+std::uint64_t total_bytes(const CollectiveCall& call, std::uint32_t ranks) {
+    const std::uint64_t block = call.count * size_of(call.dtype);
+    const bool blocked = call.collective == Collective::kAllGather ||
+                         call.collective == Collective::kReduceScatter ||
+                         call.collective == Collective::kAllToAll;
+    return blocked ? block * ranks : block;
+}
+
+std::uint64_t input_elements(const CollectiveCall& call, std::uint32_t ranks) {
+    const bool all =
+        call.collective == Collective::kReduceScatter || call.collective == Collective::kAllToAll;
+    return all ? call.count * ranks : call.count;
+}
+
+[[noreturn]] void refuse(const char* key, const std::string& found, const std::string& expected,
+                         const char* example) {
+    throw ConfigError({.file = {},
+                       .line = 0,
+                       .key = key,
+                       .found = found,
+                       .expected = expected,
+                       .example = example});
+}
+
+std::vector<std::uint32_t> everybody(std::uint32_t ranks) {
+    std::vector<std::uint32_t> all(ranks);
+    for (std::uint32_t r = 0; r < ranks; ++r) all[r] = r;
+    return all;
+}
+
+double seconds_since(Clock::time_point then) {
+    return std::chrono::duration<double>(Clock::now() - then).count();
+}
+
+}  // namespace
+
+Request::~Request() = default;
+
+bool Request::test() {
+    return comm_->world_->engine().test(handle_);
+}
+
+bool Request::wait(Clock::time_point until) {
+    return comm_->world_->engine().wait(handle_, until);
+}
+
+Status Request::status() {
+    Status s = comm_->world_->engine().status(handle_);
+    if (!noted_) {
+        noted_ = true;
+        record_.seconds = seconds_since(began_);
+        record_.ok = s.ok();
+        comm_->note(record_);
+    }
+    return s;
+}
+
+Comm::Comm(std::shared_ptr<World> world) : Comm(world, 0, everybody(world->ranks())) {}
+
+Comm::Comm(std::shared_ptr<World> world, ContextId context, std::vector<std::uint32_t> members)
+    : world_(std::move(world)),
+      shape_(world_->shape(members)),
+      communicator_(world_->engine(), context, std::move(members)) {}
+
+Comm::~Comm() = default;
+
+void Comm::check(const CollectiveCall& call) const {
+    if (call.root >= ranks())
+        refuse("root", std::to_string(call.root), fmt::format("a rank below {}", ranks()), "0");
+    if (call.count > 0 && (!call.input || !call.output))
+        refuse("buffer", "a null pointer", "memory of the collective's size", "malloc(4 * count)");
+    if (call.op == ReduceOp::kPreMulSum && !call.factor)
+        refuse("factor", "a null pointer", "one element to multiply by", "&half");
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 56;
+    if (call.count > kMost / (size_of(call.dtype) * ranks()))
+        refuse("count", std::to_string(call.count), "less than 64 PiB in all", "1048576");
+}
+
+const Comm::Chosen& Comm::choose(const CollectiveCall& call) {
+    const Bytes total{static_cast<std::int64_t>(total_bytes(call, ranks()))};
+    const LiveChoice choice =
+        choose_live(call.collective, total, shape_, call.root, world_->options().algorithm);
+    const std::lock_guard lock(choosing_);
+    Chosen& c = chosen_[{call.collective, call.root, choice.bucket}];
+    if (c.plan) return c;
+    const PlanTemplate plan = build_live(call.collective, choice, shape_);
+    c.plan = std::make_shared<PreparedPlan>(plan, rank());
+    c.text = fmt::format("{}, {} channel{}, slices of {}", plan.algorithm, plan.channels.size(),
+                         plan.channels.size() == 1 ? "" : "s", to_string(choice.params.slice));
+    c.why = choice.why;
+    return c;
+}
+
+TinyCollectives* Comm::tiny() {
+    if (tiny_tried_) return tiny_.get();
+    tiny_tried_ = true;
+    if (!world_->shared_memory() || shape_.hosts != 1 || !shape_.uniform || ranks() < 2 ||
+        ranks() > ShmBoard::kMembers)
+        return nullptr;
+    // All have a place, or nobody uses his.
+    auto opened = TinyCollectives::open(*world_, communicator_);
+    std::uint8_t mine = opened && opened.value() ? 1 : 0;
+    const Chosen& c = choose({.collective = Collective::kAllReduce,
+                              .input = &mine,
+                              .output = &mine,
+                              .count = 1,
+                              .dtype = DataType::kU8,
+                              .op = ReduceOp::kMin});
+    const Status s = communicator_.run(
+        *c.plan,
+        {.buffers = {&mine, &mine}, .count = 1, .dtype = DataType::kU8, .op = ReduceOp::kMin});
+    if (s && mine == 1) tiny_ = std::move(opened.value());
+    return tiny_.get();
+}
+
+Status Comm::run(const CollectiveCall& call) {
+    check(call);
+    const Clock::time_point began = Clock::now();
+    if (world_->options().algorithm.empty() && TinyCollectives::fits(call, ranks()))
+        if (TinyCollectives* t = tiny()) {
+            const Status s = t->run(call);
+            const std::lock_guard lock(noting_);
+            ++counters_.operations;
+            ++counters_.tiny;
+            counters_.bytes += total_bytes(call, ranks());
+            if (!s) ++counters_.failed;
+            return s;
+        }
+    const Prepared p = prepare(call);
+    OperationRecord record = p.record;
+    const Status s = communicator_.run(*p.plan, p.call);
+    record.seconds = seconds_since(began);
+    record.ok = s.ok();
+    note(record);
+    return s;
+}
+
+Comm::Prepared Comm::prepare(const CollectiveCall& call) {
+    const Chosen& chosen = choose(call);
+    Prepared p{.plan = chosen.plan,
+               .call = {.buffers = {call.input, call.output},
+                        .count = call.count,
+                        .dtype = call.dtype,
+                        .op = call.op},
+               .scaled = {},
+               .record = {.number = 0,
+                          .collective = call.collective,
+                          .bytes = total_bytes(call, ranks()),
+                          .plan = chosen.text,
+                          .why = chosen.why}};
+    if (call.op == ReduceOp::kPreMulSum) {
+        const std::uint64_t elements = input_elements(call, ranks());
+        p.scaled.resize(elements * size_of(call.dtype));
+        scale(call.dtype, call.factor, call.input, p.scaled.data(), elements);
+        p.call.buffers.input = p.scaled.data();
+    }
+    return p;
+}
+
+std::unique_ptr<Request> Comm::start(const CollectiveCall& call) {
+    check(call);
+    std::unique_ptr<Request> request(new Request);
+    request->comm_ = this;
+    request->began_ = Clock::now();
+    Prepared p = prepare(call);
+    request->plan_ = std::move(p.plan);
+    request->scaled_ = std::move(p.scaled);
+    request->record_ = std::move(p.record);
+    request->handle_ = communicator_.start(*request->plan_, p.call);
+    return request;
+}
+
+Status Comm::barrier() {
+    std::uint8_t nothing = 0;
+    return run({.collective = Collective::kAllReduce,
+                .input = &nothing,
+                .output = &nothing,
+                .count = 1,
+                .dtype = DataType::kU8});
+}
+
+Outcome<std::unique_ptr<Comm>> Comm::split(std::int32_t colour, std::int32_t key) {
+    struct Wish {
+        std::int32_t colour;
+        std::int32_t key;
+        std::uint32_t next_context;
+        std::uint32_t rank;
+    };
+    const Wish mine{colour, key, world_->next_context(), rank()};
+    std::vector<Wish> all(ranks());
+    WEFT_TRY(run({.collective = Collective::kAllGather,
+                  .input = &mine,
+                  .output = all.data(),
+                  .count = sizeof(Wish),
+                  .dtype = DataType::kU8}));
+    ContextId next = 0;
+    std::vector<std::int32_t> colours;
+    for (const Wish& w : all) {
+        next = std::max(next, w.next_context);
+        colours.push_back(w.colour);
+    }
+    std::sort(colours.begin(), colours.end());
+    colours.erase(std::unique(colours.begin(), colours.end()), colours.end());
+    std::erase_if(colours, [](std::int32_t c) { return c < 0; });
+    world_->used_contexts_below(next + static_cast<ContextId>(colours.size()));
+    if (colour < 0) return std::unique_ptr<Comm>();
+    std::erase_if(all, [&](const Wish& w) { return w.colour != colour; });
+    std::stable_sort(all.begin(), all.end(),
+                     [](const Wish& a, const Wish& b) { return a.key < b.key; });
+    std::vector<std::uint32_t> group;
+    for (const Wish& w : all) {
+        WEFT_CHECK(w.rank < ranks(), "rank {} of {}", w.rank, ranks());
+        group.push_back(members()[w.rank]);
+    }
+    const auto index = std::lower_bound(colours.begin(), colours.end(), colour) - colours.begin();
+    return std::unique_ptr<Comm>(
+        new Comm(world_, next + static_cast<ContextId>(index), std::move(group)));
+}
+
+std::vector<std::uint32_t> Comm::survivors() const {
+    OperationHead never;
+    never.context = communicator_.context();
+    never.operation = ~std::uint64_t{0};
+    std::vector<std::uint32_t> living = members();
+    for (const Absent& a : world_->control().absent(never, members())) {
+        const bool gone = a.why == Absent::Why::kDead || a.why == Absent::Why::kLeft ||
+                          a.why == Absent::Why::kSilent;
+        if (gone && a.rank != world_->rank()) std::erase(living, a.rank);
+    }
+    return living;
+}
+
+ContextId Comm::context_of(const std::vector<std::uint32_t>& living) const {
+    // The group itself is in the context's name: members that see other survivors never meet, and
+    // try again when the news has reached them.
+    std::uint64_t name = mix64(communicator_.context(), 0x5348524bU);
+    for (const std::uint32_t m : living) name = mix64(name, m);
+    return static_cast<ContextId>(name >> 32) | kShrunk;
+}
+
+Outcome<std::unique_ptr<Comm>> Comm::shrink() {
+    if (!broken()) revoke();
+    const Clock::time_point until = Clock::now() + world_->options().patience;
+    LiveError last{.what = "the survivors do not agree who is left",
+                   .rank = static_cast<int>(world_->rank())};
+    std::vector<std::uint32_t> tried;
+    while (Clock::now() < until) {
+        const std::vector<std::uint32_t> living = survivors();
+        if (living == tried) {
+            std::this_thread::sleep_for(5ms);
+            continue;
+        }
+        tried = living;
+        std::unique_ptr<Comm> next(new Comm(world_, context_of(living), living));
+        std::uint8_t nothing = 0;
+        const std::unique_ptr<Request> agreed = next->start({.collective = Collective::kAllReduce,
+                                                             .input = &nothing,
+                                                             .output = &nothing,
+                                                             .count = 1,
+                                                             .dtype = DataType::kU8});
+        while (!agreed->wait(std::min(until, Clock::now() + 20ms)))
+            if (survivors() != living || Clock::now() >= until)
+                next->abort("another member is gone");
+        const Status s = agreed->status();
+        if (s) return next;
+        last = s.error();
+    }
+    return last;
+}
+
+void Comm::abort(const std::string& why) {
+    world_->engine().abort(communicator_, {.what = why, .rank = static_cast<int>(world_->rank())},
+                           Alarm::Kind::kAborted);
+}
+
+void Comm::revoke() {
+    world_->engine().abort(
+        communicator_,
+        {.what = "the communicator is revoked", .rank = static_cast<int>(world_->rank())},
+        Alarm::Kind::kRevoked);
+}
+
+void Comm::note(const OperationRecord& record) {
+    const std::lock_guard lock(noting_);
+    ++counters_.operations;
+    counters_.bytes += record.bytes;
+    if (!record.ok) ++counters_.failed;
+    history_.push_back(record);
+    history_.back().number = counters_.operations;
+    if (history_.size() > kHistory) history_.pop_front();
+}
+
+std::vector<OperationRecord> Comm::history() const {
+    const std::lock_guard lock(noting_);
+    return {history_.begin(), history_.end()};
+}
+
+Counters Comm::counters() const {
+    const std::lock_guard lock(noting_);
+    return counters_;
+}
+
+OperationRecord Comm::explain(const CollectiveCall& call) {
+    if (world_->options().algorithm.empty() && TinyCollectives::fits(call, ranks()) && tiny())
+        return {.collective = call.collective,
+                .bytes = total_bytes(call, ranks()),
+                .plan = "tiny",
+                .why = "at most 8 KiB a rank, all ranks on one host: shared memory, no messages"};
+    const Chosen& c = choose(call);
+    return {.collective = call.collective,
+            .bytes = total_bytes(call, ranks()),
+            .plan = c.text,
+            .why = c.why};
+}
+
+}  // namespace weft::live

@@ -1,0 +1,162 @@
+#pragma once
+// Comm: collectives over a group of ranks of a World, each by the Plan that suits its size and the
+// group's hosts. What weft.h offers, in C++.
+//
+// Order. All members call the same collectives in the same order; a difference is an error that
+// names two of them. Calls that block and calls that return a request are two kinds: a collective
+// is called the same way by all members.
+// Tiny collectives (a contribution of at most 8 KiB, all ranks on one host, blocking) go through
+// shared memory without messages and reduce in order of ranks (tiny.hpp).
+// Errors break a communicator at all its members; shrink() makes a new one of those that live.
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "collectives/api/world.hpp"
+#include "collectives/plan/plan.hpp"
+#include "collectives/runtime/communicator.hpp"
+
+namespace weft::live {
+
+class TinyCollectives;
+
+/// One call. `count` is of elements: all-reduce, broadcast: of the vector; the others: of one
+/// rank's block, as in MPI and NCCL.
+struct CollectiveCall {
+    Collective collective = Collective::kAllReduce;
+    const void* input = nullptr;
+    void* output = nullptr;
+    std::uint64_t count = 0;
+    DataType dtype = DataType::kF32;
+    ReduceOp op = ReduceOp::kSum;
+    std::uint32_t root = 0;
+    /// kPreMulSum: one element of the type.
+    const void* factor = nullptr;
+};
+
+/// What was decided for one call, and what came of it.
+struct OperationRecord {
+    std::uint64_t number = 0;
+    Collective collective = Collective::kAllReduce;
+    std::uint64_t bytes = 0;  // nccl-tests total
+    std::string plan;         // "allreduce/ring, 1 channel, slices of 256 KiB"
+    std::string why;
+    double seconds = 0;
+    bool ok = true;
+};
+
+/// Counts since the communicator was made.
+struct Counters {
+    std::uint64_t operations = 0;
+    std::uint64_t failed = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t tiny = 0;  // of the operations: without messages
+};
+
+class Comm;
+
+/// An operation under way.
+class Request {
+  public:
+    ~Request();
+    Request(const Request&) = delete;
+    Request& operator=(const Request&) = delete;
+    /// True when finished, well or not; makes progress.
+    [[nodiscard]] bool test();
+    [[nodiscard]] bool wait(Clock::time_point until);
+    /// Of a finished one.
+    [[nodiscard]] Status status();
+
+  private:
+    friend class Comm;
+    Request() = default;
+    Comm* comm_ = nullptr;
+    Handle handle_;
+    std::shared_ptr<const PreparedPlan> plan_;
+    std::vector<std::byte> scaled_;  // a pre-multiplied input
+    OperationRecord record_;
+    Clock::time_point began_;
+    bool noted_ = false;
+};
+
+class Comm {
+  public:
+    /// All ranks of the world.
+    explicit Comm(std::shared_ptr<World> world);
+    ~Comm();
+    Comm(const Comm&) = delete;
+    Comm& operator=(const Comm&) = delete;
+
+    [[nodiscard]] std::uint32_t rank() const { return communicator_.rank(); }
+    [[nodiscard]] std::uint32_t ranks() const { return communicator_.ranks(); }
+    [[nodiscard]] const std::vector<std::uint32_t>& members() const {
+        return communicator_.members();
+    }
+    [[nodiscard]] World& world() const { return *world_; }
+
+    /// Blocks until it is done here. ConfigError for arguments that make no sense.
+    Status run(const CollectiveCall& call);
+    /// The buffers stay in place until the request is finished; the communicator outlives it.
+    [[nodiscard]] std::unique_ptr<Request> start(const CollectiveCall& call);
+    /// Returns after all members have called it.
+    Status barrier();
+
+    /// Collective. Members of equal colour, ordered by (key, rank here), make a new group; colour
+    /// -1: none, and null.
+    [[nodiscard]] Outcome<std::unique_ptr<Comm>> split(std::int32_t colour, std::int32_t key);
+    /// A group of those members that live, after a failure; called by all of them. Ends within
+    /// the world's patience.
+    [[nodiscard]] Outcome<std::unique_ptr<Comm>> shrink();
+    /// Breaks it at all members, from any thread; operations end with an error and touch no
+    /// buffer any more when this returns.
+    void abort(const std::string& why);
+    /// The same, said to be on purpose: members leave their collectives to shrink().
+    void revoke();
+    [[nodiscard]] std::optional<LiveError> broken() const { return communicator_.broken(); }
+
+    /// The last operations, oldest first; at most 256.
+    [[nodiscard]] std::vector<OperationRecord> history() const;
+    [[nodiscard]] Counters counters() const;
+    /// What would run: plan and reason.
+    [[nodiscard]] OperationRecord explain(const CollectiveCall& call);
+
+  private:
+    friend class Request;
+    Comm(std::shared_ptr<World> world, ContextId context, std::vector<std::uint32_t> members);
+    struct Chosen {
+        std::shared_ptr<const PreparedPlan> plan;
+        std::string text;
+        std::string why;
+    };
+    struct Prepared {
+        std::shared_ptr<const PreparedPlan> plan;
+        Call call;
+        std::vector<std::byte> scaled;  // a pre-multiplied input
+        OperationRecord record;
+    };
+    [[nodiscard]] Prepared prepare(const CollectiveCall& call);
+    [[nodiscard]] const Chosen& choose(const CollectiveCall& call);
+    void check(const CollectiveCall& call) const;
+    [[nodiscard]] TinyCollectives* tiny();
+    [[nodiscard]] std::vector<std::uint32_t> survivors() const;
+    [[nodiscard]] ContextId context_of(const std::vector<std::uint32_t>& living) const;
+    void note(const OperationRecord& record);
+
+    std::shared_ptr<World> world_;
+    GroupShape shape_;
+    Communicator communicator_;
+    std::unique_ptr<TinyCollectives> tiny_;
+    bool tiny_tried_ = false;
+    std::mutex choosing_;
+    std::map<std::tuple<Collective, std::uint32_t, std::uint32_t>, Chosen> chosen_;
+    mutable std::mutex noting_;
+    std::deque<OperationRecord> history_;
+    Counters counters_;
+};
+
+}  // namespace weft::live

@@ -1,0 +1,308 @@
+#include "collectives/api/comm.hpp"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <mutex>
+#include <numeric>
+#include <thread>
+
+#include "collectives/runtime/kernels.hpp"
+#include "tests/support/world_threads.hpp"
+
+namespace weft::live {
+namespace {
+
+using namespace std::chrono_literals;
+using test::in_world;
+using test::require;
+
+WorldOptions over(const std::string& transport) {
+    WorldOptions o;
+    o.transport = transport;
+    o.patience = 20s;
+    return o;
+}
+
+CollectiveCall sum_of(const std::vector<float>& in, std::vector<float>& out) {
+    return {.collective = Collective::kAllReduce,
+            .input = in.data(),
+            .output = out.data(),
+            .count = in.size(),
+            .dtype = DataType::kF32};
+}
+
+/// What all ranks of a world of n reported, by rank.
+std::vector<Status> statuses(std::uint32_t n, const WorldOptions& options,
+                             const std::function<Status(Comm&)>& body) {
+    std::vector<Status> all(n, Status{Done{}});
+    in_world(n, options, [&](Comm& comm) { all[comm.rank()] = body(comm); });
+    return all;
+}
+
+Status all_reduce(Comm& comm, std::size_t count, ReduceOp op = ReduceOp::kSum) {
+    std::vector<float> in(count, 1.0F);
+    std::vector<float> out(count);
+    CollectiveCall call = sum_of(in, out);
+    call.op = op;
+    return comm.run(call);
+}
+
+TEST_CASE("all collectives, blocking and not, over shared memory and TCP", "[unit]") {
+    const std::string transport = GENERATE("shm", "tcp", "auto");
+    const std::uint32_t n = GENERATE(1, 2, 3, 4);
+    CAPTURE(transport, n);
+    in_world(n, over(transport), [&](Comm& comm) {
+        const std::uint32_t r = comm.rank();
+        for (const std::size_t count : {0UL, 1UL, 100UL, 5000UL, 100'000UL}) {
+            std::vector<std::int32_t> in(count * n);
+            std::iota(in.begin(), in.end(), static_cast<std::int32_t>(r) * 1000);
+            std::vector<std::int32_t> out(count * n);
+            for (const bool waits : {true, false}) {
+                const auto go = [&](Collective c, std::uint32_t root) {
+                    std::fill(out.begin(), out.end(), -1);
+                    const CollectiveCall call{.collective = c,
+                                              .input = in.data(),
+                                              .output = out.data(),
+                                              .count = count,
+                                              .dtype = DataType::kI32,
+                                              .root = root};
+                    Status s = Done{};
+                    if (waits) {
+                        s = comm.run(call);
+                    } else {
+                        const auto request = comm.start(call);
+                        require(request->wait(Clock::now() + 20s), "in time");
+                        s = request->status();
+                    }
+                    require(s.ok(), s.ok() ? "" : to_string(s.error()));
+                };
+                const auto value = [&](std::uint32_t rank, std::size_t i) {
+                    return static_cast<std::int32_t>(rank * 1000 + i);
+                };
+                const auto total = [&](std::size_t i) {
+                    std::int32_t sum = 0;
+                    for (std::uint32_t q = 0; q < n; ++q) sum += value(q, i);
+                    return sum;
+                };
+                go(Collective::kAllReduce, 0);
+                for (std::size_t i = 0; i < count; ++i) require(out[i] == total(i), "allreduce");
+                go(Collective::kReduceScatter, 0);
+                for (std::size_t i = 0; i < count; ++i)
+                    require(out[i] == total(r * count + i), "reducescatter");
+                go(Collective::kAllGather, 0);
+                for (std::size_t i = 0; i < count * n; ++i)
+                    require(out[i] == value(static_cast<std::uint32_t>(i / count), i % count),
+                            "allgather");
+                go(Collective::kAllToAll, 0);
+                for (std::size_t i = 0; i < count * n; ++i)
+                    require(out[i] ==
+                                value(static_cast<std::uint32_t>(i / count), r * count + i % count),
+                            "alltoall");
+                go(Collective::kBroadcast, n - 1);
+                for (std::size_t i = 0; i < count; ++i)
+                    require(out[i] == value(n - 1, i), "broadcast");
+            }
+        }
+        const Status s = comm.barrier();
+        require(s.ok(), "barrier");
+    });
+}
+
+TEST_CASE("averages and pre-multiplied sums", "[unit]") {
+    in_world(4, over("shm"), [](Comm& comm) {
+        for (const std::size_t count : {10UL, 100'000UL}) {
+            std::vector<float> in(count, static_cast<float>(comm.rank()));
+            std::vector<float> out(count);
+            CollectiveCall call = sum_of(in, out);
+            call.op = ReduceOp::kAvg;
+            require(comm.run(call).ok() && out.front() == 1.5F && out.back() == 1.5F, "avg");
+            const float half = 0.5F;
+            call.op = ReduceOp::kPreMulSum;
+            call.factor = &half;
+            require(comm.run(call).ok() && out.front() == 3.0F && out.back() == 3.0F, "mulsum");
+            require(in.front() == static_cast<float>(comm.rank()), "the input is as it was");
+        }
+    });
+}
+
+TEST_CASE("groups made by splitting run at the same time as their parent", "[unit]") {
+    in_world(4, over("shm"), [](Comm& comm) {
+        const std::uint32_t r = comm.rank();
+        auto made = comm.split(static_cast<std::int32_t>(r % 2), -static_cast<std::int32_t>(r));
+        require(made.ok() && made.value(), "split");
+        Comm& half = *made.value();
+        require(half.ranks() == 2, "two of each colour");
+        require(half.members()[0] == 2 + r % 2 && half.members()[1] == r % 2, "ordered by key");
+        std::vector<float> in(50'000, static_cast<float>(r));
+        std::vector<float> mine(in.size());
+        std::vector<float> all(in.size());
+        // The parent's operation is under way while the halves run theirs, in another order at
+        // odd and even ranks.
+        const auto request = comm.start(sum_of(in, all));
+        require(half.run(sum_of(in, mine)).ok(), "half");
+        require(mine[7] == static_cast<float>(2 * (r % 2) + 2), "sum of a half");
+        require(request->wait(Clock::now() + 20s) && request->status().ok(), "parent");
+        require(all[7] == 6.0F, "sum of all");
+        auto none = comm.split(r == 0 ? 0 : -1, 0);
+        require(none.ok() && (none.value() != nullptr) == (r == 0), "a colour of -1 gets nothing");
+    });
+}
+
+TEST_CASE("asynchronous operations move while nobody waits, and end in order", "[unit]") {
+    in_world(3, over("auto"), [](Comm& comm) {
+        std::vector<std::vector<float>> in(4, std::vector<float>(30'000, 1.0F));
+        std::vector<std::vector<float>> out(4, std::vector<float>(30'000));
+        std::vector<std::unique_ptr<Request>> requests;
+        for (std::size_t i = 0; i < in.size(); ++i)
+            requests.push_back(comm.start(sum_of(in[i], out[i])));
+        const auto until = Clock::now() + 20s;
+        while (Clock::now() < until && !requests.back()->test()) std::this_thread::sleep_for(1ms);
+        for (const auto& q : requests) require(q->test() && q->status().ok(), "finished");
+        require(out.back()[0] == 3.0F, "the sum");
+        require(comm.counters().operations == 4, "counted");
+        require(comm.history().size() == 4 && comm.history()[0].plan.find("allreduce/") == 0,
+                "remembered");
+    });
+}
+
+TEST_CASE("whatever ranks do not agree on is an error that names two of them", "[unit]") {
+    struct Kind {
+        const char* name;
+        const char* said;
+        std::function<Status(Comm&, bool odd, std::size_t count)> call;
+    };
+    const auto with = [](Comm& comm, std::size_t count, auto change) {
+        std::vector<float> in(4 * count + 1, 1.0F);
+        std::vector<float> out(4 * count + 1);
+        CollectiveCall call = sum_of(in, out);
+        call.count = count;
+        change(call);
+        return comm.run(call);
+    };
+    const std::vector<Kind> kinds{
+        {"count", "count ",
+         [&](Comm& c, bool odd, std::size_t n) {
+             return with(c, n, [&](CollectiveCall& x) { x.count += odd; });
+         }},
+        {"type", "type ",
+         [&](Comm& c, bool odd, std::size_t n) {
+             return with(c, n, [&](CollectiveCall& x) {
+                 if (odd) x.dtype = DataType::kI32;
+             });
+         }},
+        {"reduction", "reduction ",
+         [&](Comm& c, bool odd, std::size_t n) {
+             return with(c, n, [&](CollectiveCall& x) {
+                 if (odd) x.op = ReduceOp::kMax;
+             });
+         }},
+        {"collective", "on rank",
+         [&](Comm& c, bool odd, std::size_t n) {
+             return with(c, n, [&](CollectiveCall& x) {
+                 if (odd) x.collective = Collective::kAllGather;
+             });
+         }},
+        {"root", "root ",
+         [&](Comm& c, bool odd, std::size_t n) {
+             return with(c, n, [&](CollectiveCall& x) {
+                 x.collective = Collective::kBroadcast;
+                 x.root = odd ? 1 : 0;
+             });
+         }},
+    };
+    const std::string transport = GENERATE("shm", "tcp");
+    const std::size_t count = GENERATE(16, 60'000);
+    for (const Kind& kind : kinds) {
+        INFO(kind.name << " over " << transport << ", " << count);
+        Clock::time_point began;
+        std::once_flag first;
+        const auto all = statuses(3, over(transport), [&](Comm& comm) {
+            if (const Status s = all_reduce(comm, count); !s) return s;
+            std::call_once(first, [&] { began = Clock::now(); });
+            return kind.call(comm, comm.rank() == 1, count);
+        });
+        CHECK(Clock::now() - began < 5s);  // a second on a machine that is not busy
+        for (const Status& s : all) {
+            REQUIRE_FALSE(s.ok());
+            const std::string text = to_string(s.error());
+            INFO(text);
+            CHECK_THAT(text, Catch::Contains("is not the same on rank"));
+            CHECK_THAT(text, Catch::Contains("rank 1"));
+            CHECK_THAT(text, Catch::Contains(kind.said));
+        }
+    }
+}
+
+TEST_CASE("a member that dies is named, and those that live go on without it", "[unit]") {
+    const std::string transport = GENERATE("shm", "tcp");
+    CAPTURE(transport);
+    const test::MeetingPlace place;
+    constexpr std::uint32_t kRanks = 4;
+    run_ranks(kRanks, [&](std::uint32_t r) {
+        auto world = World::join(place.id(), r, kRanks, over(transport));
+        require(world.ok(), "join");
+        auto comm = std::make_unique<Comm>(world.value());
+        require(all_reduce(*comm, 1000).ok(), "before");
+        if (r == 2) {
+            world.value()->vanish();
+            return;
+        }
+        const Status s = all_reduce(*comm, 60'000);
+        require(!s.ok(), "it cannot have worked");
+        const std::string text = to_string(s.error());
+        require(text.find("rank 2") != text.npos, text);
+        auto smaller = comm->shrink();
+        require(smaller.ok(), smaller.ok() ? "" : to_string(smaller.error()));
+        require(smaller.value()->members() == std::vector<std::uint32_t>{0, 1, 3}, "survivors");
+        std::vector<float> in(60'000, 1.0F);
+        std::vector<float> out(in.size());
+        require(smaller.value()->run(sum_of(in, out)).ok() && out[5] == 3.0F, "after");
+    });
+}
+
+TEST_CASE("abort from another thread ends a wait for a member that never comes", "[unit]") {
+    const std::string transport = GENERATE("shm", "tcp");
+    CAPTURE(transport);
+    std::atomic<int> over_with{0};
+    in_world(3, over(transport), [&](Comm& comm) {
+        if (comm.rank() == 2) {
+            const auto until = Clock::now() + 20s;
+            while (over_with < 2 && Clock::now() < until) std::this_thread::sleep_for(1ms);
+            return;
+        }
+        std::thread other;
+        const auto start = Clock::now();
+        if (comm.rank() == 0)
+            other = std::thread([&] {
+                std::this_thread::sleep_for(50ms);
+                comm.abort("enough");
+            });
+        const Status s = all_reduce(comm, 60'000);
+        if (other.joinable()) other.join();
+        require(Clock::now() - start < 5s, "at once");
+        require(!s.ok() && to_string(s.error()).find("enough") != std::string::npos,
+                s.ok() ? "it worked" : to_string(s.error()));
+        ++over_with;
+    });
+}
+
+TEST_CASE("arguments that make no sense are refused and break nothing", "[unit]") {
+    in_world(2, over("shm"), [](Comm& comm) {
+        float x = 0;
+        const auto refused = [&](const CollectiveCall& call) {
+            try {
+                (void)comm.run(call);
+                return false;
+            } catch (const ConfigError&) {
+                return true;
+            }
+        };
+        require(refused({.input = nullptr, .output = &x, .count = 1}), "a null input");
+        require(refused({.input = &x, .output = &x, .count = 1, .root = 2}), "a root too far");
+        require(refused({.input = &x, .output = &x, .count = ~0ULL}), "a count too large");
+        require(all_reduce(comm, 10).ok(), "and goes on");
+    });
+}
+
+}  // namespace
+}  // namespace weft::live

@@ -1,0 +1,264 @@
+#include "collectives/api/tiny.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "collectives/runtime/agreement.hpp"
+#include "collectives/runtime/kernels.hpp"
+#include "collectives/transport/shm/shm.hpp"
+
+namespace weft::live {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kFirstInquiry = 50ms;
+constexpr auto kNextInquiry = 200ms;
+// Set in the head of what goes this way, so that it never agrees with what goes by messages.
+constexpr std::uint8_t kTinyKind = 1;
+// Of all ranks' contributions together.
+constexpr std::size_t kMostInPieces = 256 * 1024;
+
+void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+bool reduces(Collective c) {
+    return c == Collective::kAllReduce || c == Collective::kReduceScatter;
+}
+
+/// Bytes that every rank writes on its board.
+std::size_t contribution(const CollectiveCall& call, std::uint32_t ranks) {
+    const std::size_t block = call.count * size_of(call.dtype);
+    switch (call.collective) {
+        case Collective::kReduceScatter:
+        case Collective::kAllToAll:
+            return block * ranks;
+        default:
+            return block;
+    }
+}
+
+}  // namespace
+
+Outcome<std::unique_ptr<TinyCollectives>> TinyCollectives::open(World& world,
+                                                                Communicator& communicator) {
+    WEFT_TRY(world.engine().connect(communicator));
+    auto board =
+        ShmBoard::open(*world.shared_memory(), communicator.context(), communicator.members());
+    if (!board) return std::unique_ptr<TinyCollectives>();
+    return std::unique_ptr<TinyCollectives>(
+        new TinyCollectives(world, communicator, std::move(board)));
+}
+
+TinyCollectives::TinyCollectives(World& world, Communicator& communicator,
+                                 std::unique_ptr<ShmBoard> board)
+    : world_(world),
+      communicator_(communicator),
+      board_(std::move(board)),
+      seen_(communicator.ranks()) {
+    const auto here =
+        std::count(world.hosts().begin(), world.hosts().end(), world.hosts()[world.rank()]);
+    const bool enough_cores = here <= std::int64_t{std::thread::hardware_concurrency()};
+    checks_ = enough_cores ? 4000 : 4;
+    yields_ = enough_cores ? 16 : 100;
+}
+
+bool TinyCollectives::fits(const CollectiveCall& call, std::uint32_t ranks) {
+    const std::size_t bytes = contribution(call, ranks);
+    switch (call.collective) {
+        case Collective::kSendRecv:
+            return false;
+        case Collective::kReduceScatter:
+        case Collective::kAllToAll:
+            return bytes <= ShmBoard::kMost;
+        default:
+            // In pieces. Every rank reads what all others have, so the more they are the sooner
+            // it pays to share the work instead.
+            return bytes <= kMostInPieces / ranks;
+    }
+}
+
+template <class Nothing>
+Status TinyCollectives::wait_while(Nothing nothing, const OperationHead& head,
+                                   std::uint32_t member) {
+    for (int turn = 0; nothing(); ++turn) {
+        if (turn < checks_) {
+            relax();
+            continue;
+        }
+        if (turn < checks_ + yields_) {
+            std::this_thread::yield();
+            continue;
+        }
+        if (turn == checks_ + yields_) {
+            began_ = Clock::now();
+            asked_ = began_ + kFirstInquiry - kNextInquiry;
+        }
+        if (auto error = look_around(head, member)) return *error;
+        board_->settle();
+        world_.engine().help([&] { return !nothing(); }, Clock::now() + 10ms);
+    }
+    return Done{};
+}
+
+Status TinyCollectives::run(const CollectiveCall& call) {
+    const auto turn = world_.engine().take_turn(communicator_);
+    if (!turn) return turn.error();
+    const OperationHead head{.operation = turn.value(),
+                             .plan_hash = 0,
+                             .count = call.count,
+                             .context = communicator_.context(),
+                             .collective = static_cast<std::uint8_t>(call.collective),
+                             .dtype = static_cast<std::uint8_t>(call.dtype),
+                             .reduction = static_cast<std::uint8_t>(call.op),
+                             .reserved = kTinyKind,
+                             .root = call.root};
+    Control& control = world_.control();
+    control.began(head);
+    const std::uint64_t digest = head.digest();
+    const std::size_t element = size_of(call.dtype);
+    const std::uint64_t piece =
+        std::max<std::uint64_t>(std::min<std::uint64_t>(call.count, ShmBoard::kMost / element), 1);
+    Status status = Done{};
+    for (std::uint64_t at = 0; status && (at == 0 || at < call.count); at += piece) {
+        CollectiveCall part = call;
+        part.count = std::min(piece, call.count - at);
+        part.input = static_cast<const std::byte*>(call.input) + at * element;
+        part.output = static_cast<std::byte*>(call.output) + at * element;
+        status = run_piece(part, call.count * element, head, digest);
+    }
+    board_->settle();
+    control.finished(head.context, head.operation);
+    if (!status) world_.engine().fail(communicator_, status.error());
+    return status;
+}
+
+Status TinyCollectives::run_piece(const CollectiveCall& piece, std::size_t stride,
+                                  const OperationHead& head, std::uint64_t digest) {
+    ++generation_;
+    publish(piece, digest);
+    WEFT_TRY(collect(head, digest));
+    finish(piece, stride);
+    return Done{};
+}
+
+void TinyCollectives::publish(const CollectiveCall& call, std::uint64_t digest) {
+    std::size_t bytes = contribution(call, communicator_.ranks());
+    const auto* data = static_cast<const std::byte*>(call.input);
+    if (call.collective == Collective::kBroadcast && communicator_.rank() != call.root) bytes = 0;
+    if (call.op == ReduceOp::kPreMulSum && reduces(call.collective)) {
+        scaled_.resize(bytes);
+        scale(call.dtype, call.factor, data, scaled_.data(), bytes / size_of(call.dtype));
+        data = scaled_.data();
+    }
+    board_->publish(generation_, digest, {data, bytes});
+}
+
+Status TinyCollectives::collect(const OperationHead& head, std::uint64_t digest) {
+    // Everybody's, of a broadcast too: so ranks that disagree find out, and whoever publishes the
+    // next generation knows that the one before the last has been read.
+    for (std::uint32_t m = 0; m < communicator_.ranks(); ++m) {
+        ShmBoard::Seen seen = ShmBoard::Seen::kNothing;
+        WEFT_TRY(wait_while(
+            [&] {
+                seen = board_->look(m, generation_, digest, seen_[m]);
+                return seen == ShmBoard::Seen::kNothing;
+            },
+            head, m));
+        if (seen == ShmBoard::Seen::kDisagrees) return disagreement(head, m);
+    }
+    return Done{};
+}
+
+Status TinyCollectives::disagreement(const OperationHead& head, std::uint32_t member) {
+    // The other's head is known to its control: ask, and the answer comes as an alarm.
+    Control& control = world_.control();
+    const Clock::time_point until = Clock::now() + 500ms;
+    while (Clock::now() < until) {
+        control.inquire(head, communicator_.members());
+        if (const auto alarm = control.alarm(head.context, communicator_.members()))
+            return explain(*alarm, control.rank());
+        std::this_thread::sleep_for(1ms);
+    }
+    return LiveError{.what = describe(head) + " is not the same on rank " +
+                             std::to_string(control.rank()) + " and rank " +
+                             std::to_string(communicator_.members()[member]),
+                     .rank = static_cast<int>(control.rank()),
+                     .peer = static_cast<int>(communicator_.members()[member])};
+}
+
+std::optional<LiveError> TinyCollectives::look_around(const OperationHead& head,
+                                                      std::uint32_t member) {
+    Control& control = world_.control();
+    if (const auto error = communicator_.broken()) return error;
+    if (control.alarms() != alarms_seen_) {
+        alarms_seen_ = control.alarms();
+        if (const auto alarm = control.alarm(head.context, communicator_.members()))
+            return explain(*alarm, control.rank());
+    }
+    const Clock::time_point now = Clock::now();
+    const bool over = now - began_ >= world_.options().patience;
+    if (!over && now < asked_ + kNextInquiry) return std::nullopt;
+    const std::vector<Absent> absent = control.absent(head, communicator_.members());
+    const bool gone = std::any_of(absent.begin(), absent.end(), [](const Absent& a) {
+        return a.why == Absent::Why::kDead || a.why == Absent::Why::kLeft;
+    });
+    if (over || gone)
+        return LiveError{.what = "no progress; " + explain(absent) + "; in " + describe(head),
+                         .rank = static_cast<int>(control.rank()),
+                         .peer = static_cast<int>(communicator_.members()[member]),
+                         .elapsed_s = std::chrono::duration<double>(now - began_).count()};
+    asked_ = now;
+    control.waits_for(head.context,
+                      "rank " + std::to_string(communicator_.members()[member]) + " has not come");
+    control.inquire(head, communicator_.members());
+    return std::nullopt;
+}
+
+void TinyCollectives::finish(const CollectiveCall& call, std::size_t stride) {
+    auto* out = static_cast<std::byte*>(call.output);
+    const std::size_t block = call.count * size_of(call.dtype);
+    const std::size_t own = std::size_t{communicator_.rank()} * block;
+    switch (call.collective) {
+        case Collective::kAllReduce:
+            return fold(call, 0);
+        case Collective::kReduceScatter:
+            return fold(call, own);
+        case Collective::kBroadcast:
+            if (block > 0 && seen_[call.root].data() != out)
+                std::memcpy(out, seen_[call.root].data(), block);
+            return;
+        case Collective::kAllGather:
+            for (std::uint32_t m = 0; m < seen_.size() && block > 0; ++m)
+                std::memcpy(out + m * stride, seen_[m].data(), block);
+            return;
+        case Collective::kAllToAll:
+            for (std::uint32_t m = 0; m < seen_.size() && block > 0; ++m)
+                std::memcpy(out + m * block, seen_[m].data() + own, block);
+            return;
+        case Collective::kSendRecv:
+            return;
+    }
+}
+
+void TinyCollectives::fold(const CollectiveCall& call, std::size_t from) {
+    if (call.count == 0) return;
+    auto* out = static_cast<std::byte*>(call.output);
+    const std::size_t bytes = call.count * size_of(call.dtype);
+    if (seen_.size() == 1)
+        std::memcpy(out, seen_[0].data() + from, bytes);
+    else
+        reduce(call.dtype, call.op, seen_[1].data() + from, seen_[0].data() + from, out,
+               call.count);
+    for (std::uint32_t m = 2; m < seen_.size(); ++m)
+        reduce(call.dtype, call.op, seen_[m].data() + from, out, out, call.count);
+    if (call.op == ReduceOp::kAvg) divide(call.dtype, out, call.count, communicator_.ranks());
+}
+
+}  // namespace weft::live

@@ -1,0 +1,195 @@
+#include "collectives/api/world.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fmt/format.h>
+#include <map>
+#include <optional>
+
+#include "base/units.hpp"
+#include "collectives/transport/composite.hpp"
+#include "collectives/transport/net/card.hpp"
+#include "collectives/transport/net/ports.hpp"
+#include "collectives/transport/shm/shm.hpp"
+#include "collectives/transport/tcp/tcp.hpp"
+
+namespace weft::live {
+
+namespace {
+
+constexpr const char* kHostCard = "weft";
+
+[[noreturn]] void refuse(const char* key, const std::string& found, const std::string& expected,
+                         const char* example) {
+    throw ConfigError({.file = {},
+                       .line = 0,
+                       .key = key,
+                       .found = printable(found),
+                       .expected = expected,
+                       .example = example});
+}
+
+bool parse_switch(const char* key, const std::string& text) {
+    if (text == "1" || text == "on" || text == "true") return true;
+    if (text == "0" || text == "off" || text == "false") return false;
+    refuse(key, text, "1 or 0", "1");
+}
+
+std::chrono::milliseconds parse_time(const char* key, const std::string& text) {
+    const SimDuration d = [&] {
+        try {
+            return parse_duration(text);
+        } catch (const ConfigError& e) {
+            throw e.at({}, 0, key);
+        }
+    }();
+    const std::chrono::milliseconds time(d.ps() / 1'000'000'000);
+    if (time.count() < 1) refuse(key, text, "at least a millisecond", "30s");
+    return time;
+}
+
+std::uint32_t parse_paths(const std::string& text) {
+    if (text.empty() || text.size() > 2 || text.find_first_not_of("0123456789") != text.npos ||
+        std::stoi(text) < 1 || std::stoi(text) > 16)
+        refuse("WEFT_PATHS", text, "1 to 16", "2");
+    return static_cast<std::uint32_t>(std::stoi(text));
+}
+
+/// What ranks have to agree on for their Plans to be the same.
+std::vector<std::pair<std::string, std::string>> shared_environment(const WorldOptions& o) {
+    return {{"transport", o.transport},
+            {"algorithm", o.algorithm},
+            {"paths", std::to_string(o.paths)},
+            {"verify", o.verify ? "1" : "0"}};
+}
+
+bool wants(const WorldOptions& o, const char* transport) {
+    return o.transport == "auto" || o.transport == transport;
+}
+
+std::vector<std::uint32_t> number_hosts(const NetControl& control) {
+    std::map<std::string, std::uint32_t> numbers;
+    std::vector<std::uint32_t> hosts;
+    for (std::uint32_t r = 0; r < control.ranks(); ++r) {
+        const std::span<const std::byte> card = control.card(r, kHostCard);
+        const auto next = static_cast<std::uint32_t>(numbers.size());
+        const std::string name(reinterpret_cast<const char*>(card.data()), card.size());
+        hosts.push_back(numbers.emplace(name, next).first->second);
+    }
+    return hosts;
+}
+
+}  // namespace
+
+WorldOptions world_options_from_environment() {
+    WorldOptions o;
+    const auto variable = [](const char* name) -> std::optional<std::string> {
+        const char* text = std::getenv(name);
+        if (!text || *text == '\0') return std::nullopt;
+        return text;
+    };
+    if (const auto v = variable("WEFT_TRANSPORT")) o.transport = *v;
+    if (const auto v = variable("WEFT_INTERFACES")) o.interfaces = *v;
+    if (const auto v = variable("WEFT_HOST")) o.host = *v;
+    if (const auto v = variable("WEFT_ALGORITHM")) o.algorithm = *v;
+    if (const auto v = variable("WEFT_PATHS")) o.paths = parse_paths(*v);
+    if (const auto v = variable("WEFT_VERIFY")) o.verify = parse_switch("WEFT_VERIFY", *v);
+    if (const auto v = variable("WEFT_BACKGROUND"))
+        o.background = parse_switch("WEFT_BACKGROUND", *v);
+    if (const auto v = variable("WEFT_MEET_WITHIN"))
+        o.meet_within = parse_time("WEFT_MEET_WITHIN", *v);
+    if (const auto v = variable("WEFT_PATIENCE")) o.patience = parse_time("WEFT_PATIENCE", *v);
+    return o;
+}
+
+Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t rank,
+                                            std::uint32_t ranks, const WorldOptions& options) {
+    if (!wants(options, "shm") && !wants(options, "tcp"))
+        refuse("transport", options.transport, "auto, shm or tcp", "auto");
+    if (rank >= ranks)
+        refuse("rank", std::to_string(rank), fmt::format("a rank below {}", ranks), "0");
+    std::shared_ptr<World> world(new World);
+    world->options_ = options;
+    NetOptions net{.rank = rank, .ranks = ranks, .environment = shared_environment(options)};
+    net.host = options.host;
+    if (!options.interfaces.empty()) net.ports = find_ports(options.interfaces);
+    auto control = NetControl::start(id, net);
+    if (!control) return control.error();
+    world->control_ = std::move(control.value());
+    const auto host = net::host_identity(options.host);
+    world->control_->publish(kHostCard, {host.begin(), host.end()});
+
+    std::unique_ptr<Endpoint> shm;
+    std::unique_ptr<Endpoint> tcp;
+    if (wants(options, "shm")) {
+        auto made = make_shm_endpoint(*world->control_, {});
+        if (!made) return made.error();
+        world->shm_ = made.value().get();
+        shm = std::move(made.value());
+    }
+    if (wants(options, "tcp"))
+        tcp =
+            make_tcp_endpoint(*world->control_, {.paths = options.paths, .verify = options.verify});
+    WEFT_TRY(world->control_->meet(Clock::now() + options.meet_within));
+    world->hosts_ = number_hosts(*world->control_);
+
+    std::vector<std::uint8_t> route(ranks, 0);
+    bool near = false;
+    bool far = false;
+    for (std::uint32_t r = 0; r < ranks; ++r) {
+        if (r == rank) continue;
+        const bool same = shm && world->control_->same_host(r);
+        (same ? near : far) = true;
+        route[r] = same ? 0 : 1;
+        if (!same && !tcp)
+            return LiveError{.what = fmt::format("rank {} is on another host, and the transport is "
+                                                 "{}",
+                                                 r, options.transport),
+                             .rank = static_cast<int>(rank),
+                             .peer = static_cast<int>(r)};
+    }
+    if (near && far) {
+        std::vector<std::unique_ptr<Endpoint>> parts;
+        parts.push_back(std::move(shm));
+        parts.push_back(std::move(tcp));
+        world->endpoint_ = combine(std::move(parts), std::move(route));
+    } else {
+        if (far) world->shm_ = nullptr;
+        world->endpoint_ = far ? std::move(tcp) : shm ? std::move(shm) : std::move(tcp);
+    }
+    const auto here = std::count(world->hosts_.begin(), world->hosts_.end(), world->hosts_[rank]);
+    world->engine_ =
+        std::make_unique<Engine>(*world->control_, *world->endpoint_,
+                                 EngineOptions{.patience = options.patience,
+                                               .ranks_here = static_cast<std::uint32_t>(here),
+                                               .background = options.background});
+    return world;
+}
+
+World::~World() {
+    if (farewell_ && control_ && engine_) control_->leave();
+    engine_.reset();
+    endpoint_.reset();
+}
+
+GroupShape World::shape(const std::vector<std::uint32_t>& members) const {
+    GroupShape shape{.n = members.size(), .uniform = true, .per_host = 1, .hosts = 1};
+    // Uniform: every host's members stand together, equally many.
+    std::vector<std::pair<std::uint32_t, std::size_t>> runs;  // (host, members)
+    for (const std::uint32_t m : members) {
+        if (runs.empty() || runs.back().first != hosts_[m]) runs.emplace_back(hosts_[m], 0);
+        ++runs.back().second;
+    }
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+        if (runs[i].second != runs[0].second) shape.uniform = false;
+        for (std::size_t j = 0; j < i; ++j)
+            if (runs[j].first == runs[i].first) shape.uniform = false;
+    }
+    if (shape.uniform && !runs.empty()) {
+        shape.per_host = runs[0].second;
+        shape.hosts = runs.size();
+    }
+    return shape;
+}
+
+}  // namespace weft::live

@@ -1,0 +1,77 @@
+#include "collectives/select/live.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <fmt/format.h>
+
+namespace weft {
+
+namespace {
+
+using namespace literals;
+
+/// Slices are a quarter of what a step moves, so that steps overlap and lanes share, but neither
+/// smaller than what a message costs nor larger than what the caches hold.
+Bytes slice_for(Bytes total, const GroupShape& shape) {
+    const bool one_host = shape.uniform && shape.hosts == 1;
+    const Bytes least = one_host ? 16_KiB : 32_KiB;
+    const Bytes most = one_host ? 128_KiB : 256_KiB;
+    const std::int64_t step = total.count() / static_cast<std::int64_t>(4 * shape.n);
+    const auto power = std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(step, 1)));
+    return std::clamp(Bytes{static_cast<std::int64_t>(power)}, least, most);
+}
+
+struct Name {
+    const char* algorithm;
+    const char* why;
+};
+
+Name name_for(Collective collective, const GroupShape& shape) {
+    const bool one_host = shape.uniform && shape.hosts == 1;
+    const bool several = shape.uniform && shape.hosts > 1 && shape.per_host > 1;
+    switch (collective) {
+        case Collective::kAllReduce:
+            if (one_host) return {"hierarchical", "one host: two exchanges, whatever its ranks"};
+            if (several)
+                return {"hierarchical", "equal hosts of several ranks: only 1/g leaves a host"};
+            return {"ring", "one rank a host, or unequal hosts: least bytes on every NIC"};
+        case Collective::kAllGather:
+            return {"ring", "least bytes on every NIC"};
+        case Collective::kReduceScatter:
+            return {"ring", "least bytes on every NIC"};
+        case Collective::kAllToAll:
+            return {"direct", "every block goes once"};
+        case Collective::kBroadcast:
+            return {"chain", "the root sends everything once, in slices"};
+        case Collective::kSendRecv:
+            return {"direct", "one sender, one receiver"};
+    }
+    return {"", ""};
+}
+
+}  // namespace
+
+LiveChoice choose_live(Collective collective, Bytes total, const GroupShape& shape,
+                       std::uint32_t root, const std::string& wanted) {
+    const Name name = name_for(collective, shape);
+    LiveChoice choice;
+    choice.algorithm = wanted.empty() ? name.algorithm : wanted;
+    choice.why = wanted.empty() ? name.why : "asked for";
+    choice.params.root = root;
+    choice.params.channels = 1;
+    choice.params.slice = slice_for(total, shape);
+    choice.bucket = static_cast<std::uint32_t>(
+        std::countr_zero(static_cast<std::uint64_t>(choice.params.slice.count())));
+    return choice;
+}
+
+PlanTemplate build_live(Collective collective, const LiveChoice& choice, const GroupShape& shape) {
+    PlanTemplate plan = build_plan(collective, choice.algorithm, shape, choice.params);
+    for (Channel& c : plan.channels) {
+        c.rail = -1;
+        c.plane = -1;
+    }
+    return plan;
+}
+
+}  // namespace weft
