@@ -98,6 +98,8 @@ function(weft_install)
   install(TARGETS weft_c EXPORT weft_targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(FILES ${PROJECT_SOURCE_DIR}/collectives/api/include/weft.h
     ${PROJECT_SOURCE_DIR}/collectives/api/include/weft.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  # Relative, so that an installed tree can be moved.
+  file(RELATIVE_PATH WEFT_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
   configure_file(${PROJECT_SOURCE_DIR}/tools/cmake/weft.pc.in ${PROJECT_BINARY_DIR}/weft.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/weft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
   file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/*.3)

@@ -1,0 +1,125 @@
+// weft-peer-mpi: the same collectives on an MPI library, told what to do as `weft bench` tells its
+// own ranks (tools/bench/job.hpp); rank 0 reads and answers for all. Between jobs nobody spins.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <ctime>
+#include <iostream>
+#include <mpi.h>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+#include "tools/bench/job.hpp"
+
+namespace {
+
+using weft::tools::Answer;
+using weft::tools::Job;
+
+double cpu_seconds() {
+    timespec now{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+struct World {
+    int rank = 0;
+    int ranks = 1;
+    std::vector<float> in;
+    std::vector<float> out;
+};
+
+/// One collective of float sums; false for what this program does not do.
+bool once(World& w, const Job& j) {
+    const auto count = static_cast<int>(j.count);
+    void* out = w.out.data();
+    const bool own = j.in_place;
+    const void* in = own ? MPI_IN_PLACE : w.in.data();
+    MPI_Comm all = MPI_COMM_WORLD;
+    if (j.collective == "allreduce") {
+        MPI_Allreduce(in, out, count, MPI_FLOAT, MPI_SUM, all);
+    } else if (j.collective == "allgather") {
+        MPI_Allgather(in, count, MPI_FLOAT, out, count, MPI_FLOAT, all);
+    } else if (j.collective == "reducescatter") {
+        MPI_Reduce_scatter_block(in, out, count, MPI_FLOAT, MPI_SUM, all);
+    } else if (j.collective == "alltoall") {
+        MPI_Alltoall(in, count, MPI_FLOAT, out, count, MPI_FLOAT, all);
+    } else if (j.collective == "broadcast") {
+        MPI_Bcast(w.in.data(), count, MPI_FLOAT, static_cast<int>(j.root), all);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+Answer run(World& w, const Job& j) {
+    Answer a;
+    if (j.dtype != "float" || j.op != "sum") {
+        a.error = "this peer does float sums only";
+        return a;
+    }
+    const std::size_t elements = j.count * static_cast<std::size_t>(w.ranks);
+    if (w.in.size() < elements) w.in.resize(elements);
+    if (w.out.size() < elements) w.out.resize(elements);
+    std::fill_n(w.in.begin(), elements, static_cast<float>(w.rank + 1));
+    std::fill_n(w.out.begin(), elements, static_cast<float>(w.rank + 1));
+    if (!once(w, j)) {
+        a.error = "this peer has no " + j.collective;
+        return a;
+    }
+    const auto sum = static_cast<float>(w.ranks * (w.ranks + 1) / 2);
+    if (j.check && (j.collective == "allreduce" || j.collective == "reducescatter"))
+        for (std::uint64_t i = 0; i < j.count; ++i) a.wrong += w.out[i] != sum;
+    for (std::uint32_t i = 0; i < j.warmup; ++i) once(w, j);
+    std::vector<double> mine(j.iterations);
+    const double before = cpu_seconds();
+    for (double& t : mine) {
+        const double start = MPI_Wtime();
+        once(w, j);
+        t = MPI_Wtime() - start;
+    }
+    double cpu = cpu_seconds() - before;
+    a.seconds.resize(mine.size());
+    MPI_Reduce(mine.data(), a.seconds.data(), static_cast<int>(mine.size()), MPI_DOUBLE, MPI_MAX, 0,
+               MPI_COMM_WORLD);
+    MPI_Reduce(&cpu, &a.cpu_seconds, 1, MPI_DOUBLE, MPI_SUM, 0, MPI_COMM_WORLD);
+    std::uint64_t wrong = a.wrong;
+    MPI_Reduce(&wrong, &a.wrong, 1, MPI_UINT64_T, MPI_SUM, 0, MPI_COMM_WORLD);
+    a.plan = "its own choice";
+    return a;
+}
+
+/// The next line, at every rank; empty at the end. Those that wait for rank 0 sleep meanwhile.
+std::string next_line(const World& w) {
+    std::string line;
+    if (w.rank == 0 && !std::getline(std::cin, line)) line.clear();
+    std::array<char, 256> text{};
+    std::copy_n(line.begin(), std::min(line.size(), text.size() - 1), text.begin());
+    MPI_Request request = MPI_REQUEST_NULL;
+    MPI_Ibcast(text.data(), static_cast<int>(text.size()), MPI_CHAR, 0, MPI_COMM_WORLD, &request);
+    int done = 0;
+    while (MPI_Test(&request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && !done) usleep(500);
+    return text.data();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    MPI_Init(&argc, &argv);
+    World w;
+    MPI_Comm_rank(MPI_COMM_WORLD, &w.rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &w.ranks);
+    if (w.rank == 0) std::cout << "ready" << std::endl;
+    for (std::string line = next_line(w); !line.empty(); line = next_line(w)) {
+        const auto job = weft::tools::parse_job(line);
+        Answer answer;
+        if (job)
+            answer = run(w, *job);
+        else
+            answer.error = "not a job: " + line;
+        if (w.rank == 0) std::cout << to_line(answer) << std::endl;
+    }
+    MPI_Finalize();
+    return 0;
+}
