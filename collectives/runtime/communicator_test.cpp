@@ -1,10 +1,7 @@
 #include "collectives/runtime/communicator.hpp"
 
 #include <atomic>
-#include <bit>
 #include <catch2/catch.hpp>
-#include <cmath>
-#include <cstring>
 #include <fmt/format.h>
 #include <functional>
 #include <mutex>
@@ -15,7 +12,7 @@
 #include "base/rng.hpp"
 #include "collectives/algorithms/algorithm.hpp"
 #include "collectives/transport/rank_threads.hpp"
-#include "tests/support/sequential_plan.hpp"
+#include "tests/support/reference.hpp"
 
 namespace weft::live {
 namespace {
@@ -23,189 +20,11 @@ namespace {
 using namespace std::chrono_literals;
 using test::Element;
 
-// ---- Arithmetic, written apart from the kernels ----
-
-template <class T>
-T from_bits(Element bits) {
-    T x;
-    std::memcpy(&x, &bits, sizeof x);
-    return x;
-}
-template <class T>
-Element to_bits(T x) {
-    Element bits = 0;
-    std::memcpy(&bits, &x, sizeof x);
-    return bits;
-}
-
-/// The nearer of the two bfloat16 neighbours, by distance in double; ties to the even one.
-Element nearest_bf16(float x) {
-    const auto low = std::bit_cast<std::uint32_t>(x) >> 16;
-    const auto value = [](std::uint32_t b) {
-        return static_cast<double>(std::bit_cast<float>(b << 16));
-    };
-    const double below = std::fabs(static_cast<double>(x) - value(low));
-    const double above = std::fabs(value(low + 1) - static_cast<double>(x));
-    if (below == above) return low + (low & 1);
-    return below < above ? low : low + 1;
-}
-
-template <class T>
-Element combine_as(ReduceOp op, Element a, Element b) {
-    const T x = from_bits<T>(a);
-    const T y = from_bits<T>(b);
-    if (op == ReduceOp::kMin) return to_bits<T>(y < x ? y : x);
-    if (op == ReduceOp::kMax) return to_bits<T>(x < y ? y : x);
-    if constexpr (std::is_integral_v<T>)  // modulo 2^64 covers all widths
-        return to_bits<T>(from_bits<T>(op == ReduceOp::kProd ? a * b : a + b));
-    else
-        return to_bits<T>(op == ReduceOp::kProd ? x * y : x + y);
-}
-
-Element combine(DataType type, ReduceOp op, Element a, Element b) {
-    switch (type) {
-        case DataType::kF32:
-            return combine_as<float>(op, a, b);
-        case DataType::kF64:
-            return combine_as<double>(op, a, b);
-        case DataType::kI8:
-            return combine_as<std::int8_t>(op, a, b);
-        case DataType::kU8:
-            return combine_as<std::uint8_t>(op, a, b);
-        case DataType::kI32:
-            return combine_as<std::int32_t>(op, a, b);
-        case DataType::kU32:
-            return combine_as<std::uint32_t>(op, a, b);
-        case DataType::kI64:
-            return combine_as<std::int64_t>(op, a, b);
-        case DataType::kU64:
-            return combine_as<std::uint64_t>(op, a, b);
-        case DataType::kBf16: {
-            const Element wide = combine_as<float>(op, a << 16, b << 16);
-            return nearest_bf16(from_bits<float>(wide));
-        }
-        default:
-            throw std::logic_error("no reference for this type");
-    }
-}
-
-template <class T>
-Element divided_as(Element a, std::uint32_t n) {
-    return to_bits<T>(static_cast<T>(from_bits<T>(a) / static_cast<T>(n)));
-}
-
-Element divided(DataType type, Element a, std::uint32_t n) {
-    switch (type) {
-        case DataType::kF32:
-            return divided_as<float>(a, n);
-        case DataType::kF64:
-            return divided_as<double>(a, n);
-        case DataType::kI8:
-            return divided_as<std::int8_t>(a, n);
-        case DataType::kU8:
-            return divided_as<std::uint8_t>(a, n);
-        case DataType::kI32:
-            return divided_as<std::int32_t>(a, n);
-        case DataType::kU32:
-            return divided_as<std::uint32_t>(a, n);
-        case DataType::kI64:
-            return divided_as<std::int64_t>(a, n);
-        case DataType::kU64:
-            return divided_as<std::uint64_t>(a, n);
-        case DataType::kBf16:
-            return nearest_bf16(from_bits<float>(divided_as<float>(a << 16, n)));
-        default:
-            throw std::logic_error("no reference for this type");
-    }
-}
-
-/// A value whose sums round in floating point, so that another order of reduction shows.
-Element random_element(DataType type, std::uint32_t rank, std::uint64_t i) {
-    const std::uint64_t draw = mix64(mix64(77, rank), i);
-    const double x = (static_cast<double>(draw >> 11) * 0x1.0p-53 - 0.3) * 100.0;
-    switch (type) {
-        case DataType::kF32:
-            return to_bits(static_cast<float>(x));
-        case DataType::kF64:
-            return to_bits(x);
-        case DataType::kBf16:
-            return nearest_bf16(static_cast<float>(x));
-        default: {
-            const std::size_t bits = 8 * size_of(type);
-            return bits == 64 ? draw : draw & ((1ULL << bits) - 1);
-        }
-    }
-}
-
-// ---- One live run beside one sequential run ----
-
-/// What a caller passes at one rank, with guard bytes around the output.
-class RankMemory {
-  public:
-    RankMemory(const PlanTemplate& plan, const Binding& b, std::uint32_t rank)
-        : size_(b.element_size),
-          in_(buffer_elements(plan, b, Buffer::kInput, rank) * size_),
-          out_(buffer_elements(plan, b, Buffer::kOutput, rank) * size_) {
-        const std::size_t block = b.count * rank * size_;
-        if (b.in_place && plan.collective == Collective::kAllGather) in_at_ = block;
-        if (b.in_place && plan.collective == Collective::kReduceScatter) out_at_ = block;
-        if (!b.in_place) out_at_ = in_ + 64;
-        memory_.resize(std::max(in_at_ + in_, out_at_ + out_) + 64, std::byte{0xa5});
-    }
-    void fill(const std::vector<Element>& values) {
-        for (std::size_t i = 0; i < values.size(); ++i)
-            std::memcpy(memory_.data() + in_at_ + i * size_, &values[i], size_);
-    }
-    [[nodiscard]] UserBuffers buffers() {
-        return {memory_.data() + in_at_, memory_.data() + out_at_};
-    }
-    [[nodiscard]] std::vector<Element> output() const {
-        std::vector<Element> values(out_ / size_);
-        for (std::size_t i = 0; i < values.size(); ++i)
-            std::memcpy(&values[i], memory_.data() + out_at_ + i * size_, size_);
-        for (std::size_t i = memory_.size() - 64; i < memory_.size(); ++i)
-            if (memory_[i] != std::byte{0xa5}) throw std::runtime_error("wrote past the output");
-        return values;
-    }
-
-  private:
-    std::size_t size_;
-    std::size_t in_;
-    std::size_t out_;
-    std::size_t in_at_ = 0;
-    std::size_t out_at_ = 0;
-    std::vector<std::byte> memory_;
-};
-
-struct Job {
-    DataType dtype = DataType::kF32;
-    ReduceOp op = ReduceOp::kSum;
-    std::uint64_t count = 0;
-    bool in_place = false;
-};
-
-bool reduces(const PlanTemplate& p) {
-    return p.collective == Collective::kAllReduce || p.collective == Collective::kReduceScatter;
-}
-
-std::vector<std::vector<Element>> inputs_of(const PlanTemplate& plan, const Job& job) {
-    const Binding b{job.count, static_cast<std::uint32_t>(size_of(job.dtype)), job.in_place};
-    std::vector<std::vector<Element>> in(plan.n);
-    for (std::uint32_t r = 0; r < plan.n; ++r) {
-        in[r].resize(buffer_elements(plan, b, Buffer::kInput, r));
-        for (std::uint64_t i = 0; i < in[r].size(); ++i) in[r][i] = random_element(job.dtype, r, i);
-    }
-    return in;
-}
-
-std::vector<std::vector<Element>> expected(const PlanTemplate& plan, const Job& job) {
-    const Binding b{job.count, static_cast<std::uint32_t>(size_of(job.dtype)), job.in_place};
-    test::SequentialRun run;
-    run.combine = [&](Element x, Element y) { return combine(job.dtype, job.op, x, y); };
-    if (reduces(plan) && job.op == ReduceOp::kAvg)
-        run.finish = [&](Element x) { return divided(job.dtype, x, plan.n); };
-    return run(plan, b, inputs_of(plan, job));
-}
+using Job = test::ReferenceJob;
+using test::expected;
+using test::inputs_of;
+using test::RankMemory;
+using test::reduces;
 
 /// One rank of a transport with its engine.
 class Rank {
@@ -320,10 +139,6 @@ TEST_CASE("every type and reduction: live equals the sequential run", "[property
         for_each_plan(n, [&](const PlanTemplate& plan) {
             if (!reduces(plan)) return;
             for (const DataType type : kDataTypes) {
-                // The rounding of these is that of kernels_test.cpp.
-                if (type == DataType::kF16 || type == DataType::kFp8E4m3 ||
-                    type == DataType::kFp8E5m2)
-                    continue;
                 for (const ReduceOp op : kReduceOps) check_equal(plan, {type, op, 97, false});
             }
         });
