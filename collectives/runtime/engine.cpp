@@ -19,6 +19,7 @@ constexpr auto kShortestCheck = 1us;
 constexpr auto kFirstInquiry = 50ms;  // of an operation that does not move
 constexpr auto kNextInquiry = 200ms;
 constexpr auto kLongestNap = 100ms;
+constexpr auto kAnswerEvery = 5ms;  // while nothing is under way here
 constexpr auto kShortNap = 1ms;  // of one who waits for what the leader does not look at
 
 void relax() {
@@ -440,10 +441,16 @@ bool Engine::connecting() const {
 
 void Engine::work_in_background() {
     Lock lock(mutex_);
+    const auto wanted = [&] {
+        return closing_ || (busy() && !led_ && callers_.load(std::memory_order_relaxed) == 0);
+    };
     while (!closing_) {
-        work_.wait(lock, [&] {
-            return closing_ || (busy() && !led_ && callers_.load(std::memory_order_relaxed) == 0);
-        });
+        if (!endpoint_.restless()) {
+            work_.wait(lock, wanted);
+        } else if (!work_.wait_for(lock, kAnswerEvery, wanted)) {
+            if (!led_) (void)round();
+            continue;
+        }
         if (closing_) return;
         in_background_ = true;
         const auto enough = [&] {

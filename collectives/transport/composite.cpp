@@ -1,5 +1,6 @@
 #include "collectives/transport/composite.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.hpp"
@@ -80,6 +81,10 @@ class Composite final : public Endpoint {
     }
     [[nodiscard]] std::span<const int> fds() const override { return fds_; }
     void wake() override { parts_[0]->wake(); }
+    [[nodiscard]] bool restless() const override {
+        return std::any_of(parts_.begin(), parts_.end(),
+                           [](const auto& p) { return p->restless(); });
+    }
     bool cut_lane(std::uint32_t peer, std::uint32_t lane) override {
         return to(peer).cut_lane(peer, lane);
     }

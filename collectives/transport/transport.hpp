@@ -89,7 +89,8 @@ class Endpoint {
 
     /// From now on messages of this operation are posted. Numbers rise within a context.
     virtual void begin(const OperationHead& head) = 0;
-    /// Nothing of the operation is outstanding here, and what still comes of it is dropped.
+    /// Nothing of the operation is outstanding here, and what still comes of it is dropped. What
+    /// peers wait to hear of it has gone out.
     virtual void end(ContextId context, std::uint64_t operation) = 0;
     /// end() on the way out after an error: takes back everything posted of the operation. When it
     /// returns no peer touches this rank's memory and nothing arrives in it. Blocks only while a
@@ -120,6 +121,9 @@ class Endpoint {
     [[nodiscard]] virtual std::span<const int> fds() const = 0;
     /// Ends the sleep of whoever waits on fds(); from any thread.
     virtual void wake() = 0;
+    /// Whether peers may want answers although nothing is posted here (that a lane lives, that a
+    /// message which was sent again had arrived): poll() every few milliseconds then.
+    [[nodiscard]] virtual bool restless() const { return false; }
 
     /// For tests of failures: from now on the lane's path carries nothing, in either direction, as
     /// if it had been cut. False if the transport cannot do that.

@@ -44,6 +44,7 @@ class TcpEndpoint final : public Endpoint, private Wire::Handler {
     void disarm() override {}
     [[nodiscard]] std::span<const int> fds() const override { return {&epoll_, 1}; }
     void wake() override { inbox_->ring(); }
+    [[nodiscard]] bool restless() const override { return true; }
     bool cut_lane(std::uint32_t peer, std::uint32_t lane) override;
     bool mend_lane(std::uint32_t peer, std::uint32_t lane) override;
 

@@ -78,6 +78,8 @@ void TcpEndpoint::disown(Operation& op, std::uint32_t peer) {
 
 void TcpEndpoint::end(ContextId context, std::uint64_t operation) {
     forget(context, operation);
+    // Acknowledgements of the last messages: nobody may poll for long.
+    flush();
 }
 
 void TcpEndpoint::cancel(ContextId context, std::uint64_t operation) {
