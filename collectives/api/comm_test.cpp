@@ -209,10 +209,31 @@ TEST_CASE("whatever ranks do not agree on is an error that names two of them", "
                  x.root = odd ? 1 : 0;
              });
          }},
+        {"order", "on rank",
+         [&](Comm& c, bool odd, std::size_t n) {
+             const auto other = [&](bool gather) {
+                 return with(c, n, [&](CollectiveCall& x) {
+                     if (gather) x.collective = Collective::kAllGather;
+                 });
+             };
+             if (const Status s = other(odd); !s) return s;
+             return other(!odd);
+         }},
+        {"blocking", "is not the same",
+         [&](Comm& c, bool odd, std::size_t n) {
+             std::vector<float> in(n, 1.0F);
+             std::vector<float> out(n);
+             if (!odd) return c.run(sum_of(in, out));
+             const auto request = c.start(sum_of(in, out));
+             require(request->wait(Clock::now() + 20s), "a hang");
+             return request->status();
+         }},
     };
     const std::string transport = GENERATE("shm", "tcp");
     const std::size_t count = GENERATE(16, 60'000);
     for (const Kind& kind : kinds) {
+        // Only where blocking calls go another way.
+        if (std::string(kind.name) == "blocking" && (transport != "shm" || count > 16)) continue;
         INFO(kind.name << " over " << transport << ", " << count);
         Clock::time_point began;
         std::once_flag first;
@@ -231,6 +252,44 @@ TEST_CASE("whatever ranks do not agree on is an error that names two of them", "
             CHECK_THAT(text, Catch::Contains(kind.said));
         }
     }
+}
+
+TEST_CASE("ranks whose options differ do not meet, and are told why", "[unit]") {
+    const test::MeetingPlace place;
+    run_ranks(3, [&](std::uint32_t r) {
+        WorldOptions options = over("shm");
+        options.meet_within = 20s;
+        if (r == 2) options.algorithm = "ring";
+        const auto world = World::join(place.id(), r, 3, options);
+        require(!world.ok(), "they met");
+        const std::string text = to_string(world.error());
+        require(text.find("algorithm") != text.npos && text.find("ring") != text.npos &&
+                    text.find("rank 2") != text.npos,
+                text);
+    });
+}
+
+TEST_CASE("a member that does not call is named when patience ends", "[unit]") {
+    const std::string transport = GENERATE("shm", "tcp");
+    const std::size_t count = GENERATE(16, 60'000);
+    CAPTURE(transport, count);
+    WorldOptions options = over(transport);
+    options.patience = 500ms;
+    std::atomic<int> over_with{0};
+    in_world(3, options, [&](Comm& comm) {
+        require(all_reduce(comm, count).ok(), "before");
+        const auto until = Clock::now() + 20s;
+        if (comm.rank() == 2) {
+            while (over_with < 2 && Clock::now() < until) std::this_thread::sleep_for(1ms);
+            return;
+        }
+        const Status s = all_reduce(comm, count);
+        ++over_with;
+        require(!s.ok(), "it cannot have worked");
+        const std::string text = to_string(s.error());
+        require(text.find("rank 2 (late") != text.npos, text);
+        require(Clock::now() < until - 10s, "in time");
+    });
 }
 
 TEST_CASE("a member that dies is named, and those that live go on without it", "[unit]") {
