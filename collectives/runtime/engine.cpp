@@ -20,7 +20,7 @@ constexpr auto kFirstInquiry = 50ms;  // of an operation that does not move
 constexpr auto kNextInquiry = 200ms;
 constexpr auto kLongestNap = 100ms;
 constexpr auto kAnswerEvery = 5ms;  // while nothing is under way here
-constexpr auto kShortNap = 1ms;  // of one who waits for what the leader does not look at
+constexpr auto kShortNap = 1ms;     // of one who waits for what the leader does not look at
 
 void relax() {
 #if defined(__x86_64__) || defined(__i386__)

@@ -36,7 +36,7 @@ THIRD_PARTY = [
     (r"boost/", r"topology/"),
     (r"hwloc", r"topology/"),
     (r"(yaml-cpp/|nlohmann/|pugixml)", r"(traces/|tools/|tests/|.*/io/)"),
-    (r"CLI/", r"tools/"),
+    (r"CLI/", r"(tools/|tests/live/)"),
     (r"catch2/", r"(tests/|.*_test\.cpp$)"),
     (r"benchmark/", r"tests/bench/"),
     (r"ns3/", r"simulator/ns3/"),
