@@ -8,6 +8,9 @@
 #include "collectives/transport/shm/shm.hpp"
 #include "collectives/transport/tcp/tcp.hpp"
 #include "collectives/transport/transport.hpp"
+#ifdef WEFT_VERBS
+#include "collectives/transport/verbs/verbs.hpp"
+#endif
 
 namespace weft::live {
 
@@ -81,6 +84,15 @@ const Registry<MakeTransport>& transports() {
                .source = "Weft",
                .parameters = {}},
               make_tcp);
+#ifdef WEFT_VERBS
+        // Nothing can be opened without a device: then there is no such row.
+        if (!verbs_ports().empty())
+            r.add({.name = "verbs",
+                   .description = "RDMA queue pairs between NIC ports, written in place",
+                   .source = "Weft",
+                   .parameters = {}},
+                  make_verbs);
+#endif
         return r;
     }();
     return rows;

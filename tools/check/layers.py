@@ -41,9 +41,10 @@ THIRD_PARTY = [
     (r"benchmark/", r"tests/bench/"),
     (r"ns3/", r"simulator/ns3/"),
     (r"sodium", r"collectives/transport/net/"),
+    (r"infiniband/", r"collectives/transport/verbs/"),
     (r"linux/", r"collectives/transport/"),
     (r"(mpi|gloo/)", r"tools/peers/"),
-    (r"(fmt/|sys/|arpa/|net/if\.h|netinet/|\w+\.h$)", r""),  # fmt and the system: anywhere
+    (r"(fmt/|sys/|arpa/|net/|netinet/|netpacket/|\w+\.h$)", r""),  # fmt and the system: anywhere
 ]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
