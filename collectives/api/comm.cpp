@@ -55,7 +55,11 @@ double seconds_since(Clock::time_point then) {
 
 }  // namespace
 
-Request::~Request() = default;
+Request::~Request() {
+    // The engine has the caller's buffers until then; it gives up by itself in the end.
+    if (!handle_) return;
+    (void)wait(Clock::time_point::max());
+}
 
 bool Request::test() {
     return comm_->world_->engine().test(handle_);
@@ -83,7 +87,10 @@ Comm::Comm(std::shared_ptr<World> world, ContextId context, std::vector<std::uin
       shape_(world_->shape(members)),
       communicator_(world_->engine(), context, std::move(members)) {}
 
-Comm::~Comm() = default;
+Comm::~Comm() {
+    // Before the plans that its operations run.
+    world_->engine().forget(communicator_);
+}
 
 void Comm::check(const CollectiveCall& call) const {
     if (call.root >= ranks())

@@ -60,9 +60,10 @@ struct Counters {
 
 class Comm;
 
-/// An operation under way.
+/// An operation under way. Ends before its communicator.
 class Request {
   public:
+    /// Waits until it is finished.
     ~Request();
     Request(const Request&) = delete;
     Request& operator=(const Request&) = delete;

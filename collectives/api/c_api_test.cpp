@@ -1,0 +1,199 @@
+// weft.h as a program sees it: ranks as threads, each with a communicator of its own.
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+#include <weft.h>
+
+#include "collectives/transport/rank_threads.hpp"
+
+namespace {
+
+void require(bool ok, const std::string& what) {
+    if (!ok) throw std::runtime_error(what + ": " + weft_last_error());
+}
+void good(weft_result_t r, const char* what) {
+    require(r == WEFT_SUCCESS, what);
+}
+
+/// Runs body at every rank of a world that meets at a TCP store.
+void in_world(int ranks, const std::function<void(weft_comm_t)>& body) {
+    weft_unique_id_t id;
+    REQUIRE(weft_get_unique_id(&id, nullptr) == WEFT_SUCCESS);
+    char text[WEFT_ID_TEXT];
+    REQUIRE(weft_unique_id_to_text(&id, text, sizeof text) == WEFT_SUCCESS);
+    weft::live::run_ranks(static_cast<std::uint32_t>(ranks), [&](std::uint32_t r) {
+        weft_unique_id_t own;
+        good(weft_unique_id_from_text(&own, text), "text");
+        weft_options_t options{};
+        options.size = sizeof options;
+        options.patience_seconds = 20;
+        options.transport = "shm";
+        weft_comm_t comm = nullptr;
+        good(weft_comm_init(&comm, ranks, own, static_cast<int>(r), &options), "init");
+        body(comm);
+        good(weft_comm_finalize(comm), "finalize");
+    });
+}
+
+TEST_CASE("collectives through the C functions, blocking and not", "[unit]") {
+    in_world(3, [](weft_comm_t comm) {
+        const int rank = weft_comm_rank(comm);
+        require(weft_comm_size(comm) == 3 && weft_comm_status(comm) == WEFT_SUCCESS, "size");
+        for (const std::size_t n : {5UL, 50'000UL}) {
+            std::vector<double> in(3 * n, rank + 1.0);
+            std::vector<double> out(3 * n);
+            const auto twice = [&](auto call, double first, const char* what) {
+                std::fill(out.begin(), out.end(), -1.0);
+                good(call(nullptr), what);
+                require(out[0] == first, what);
+                std::fill(out.begin(), out.end(), -1.0);
+                weft_request_t request = nullptr;
+                good(call(&request), what);
+                good(weft_wait(request, -1), what);
+                good(weft_test(request), what);
+                good(weft_request_free(request), what);
+                require(out[0] == first, what);
+            };
+            const auto* i = in.data();
+            auto* o = out.data();
+            const double third = 1.0 / 3;
+            twice(
+                [&](weft_request_t* q) {
+                    return weft_allreduce(i, o, n, WEFT_FLOAT64, WEFT_SUM, comm, q);
+                },
+                6, "allreduce");
+            twice(
+                [&](weft_request_t* q) {
+                    return weft_allreduce_scaled(i, o, n, WEFT_FLOAT64, &third, comm, q);
+                },
+                third + 2 * third + 1, "scaled");
+            twice(
+                [&](weft_request_t* q) {
+                    return weft_reduce_scatter(i, o, n, WEFT_FLOAT64, WEFT_MAX, comm, q);
+                },
+                3, "reduce_scatter");
+            twice([&](weft_request_t* q) { return weft_allgather(i, o, n, WEFT_FLOAT64, comm, q); },
+                  1, "allgather");
+            twice([&](weft_request_t* q) { return weft_alltoall(i, o, n, WEFT_FLOAT64, comm, q); },
+                  1, "alltoall");
+            twice(
+                [&](weft_request_t* q) {
+                    return weft_broadcast(i, o, n, WEFT_FLOAT64, 2, comm, q);
+                },
+                3, "broadcast");
+        }
+        good(weft_barrier(comm), "barrier");
+    });
+}
+
+TEST_CASE("groups, decisions and counters through the C functions", "[unit]") {
+    in_world(2, [](weft_comm_t comm) {
+        weft_comm_t half = nullptr;
+        good(weft_comm_split(comm, weft_comm_rank(comm), 0, &half), "split");
+        require(weft_comm_size(half) == 1, "alone");
+        std::vector<float> data(100'000, 1);
+        good(weft_allreduce(data.data(), data.data(), data.size(), WEFT_FLOAT32, WEFT_SUM, comm,
+                            nullptr),
+             "in place");
+        require(data[5] == 2, "the sum");
+        char text[512];
+        good(weft_explain_allreduce(comm, data.size(), WEFT_FLOAT32, text, sizeof text), "explain");
+        require(std::strstr(text, "allreduce/") == text, text);
+        require(weft_explain_allreduce(comm, 1, WEFT_FLOAT32, text, 3) == WEFT_INVALID_ARGUMENT,
+                "a text that does not fit");
+        char history[65536];
+        good(weft_history(comm, history, sizeof history), "history");
+        require(history[0] == '[' && std::strstr(history, "\"bytes\": 400000") != nullptr, history);
+        weft_counters_t counters{};
+        counters.size = sizeof counters;
+        good(weft_counters(comm, &counters), "counters");
+        require(counters.operations == 2 && counters.tiny == 1 && counters.failed == 0, "counted");
+        good(weft_comm_finalize(half), "finalize");
+        // Broken on purpose, it says so, and what lives goes on.
+        good(weft_comm_revoke(comm), "revoke");
+        require(weft_barrier(comm) == WEFT_FAILED, "revoked");
+        require(std::strstr(weft_last_error(), "revoked") != nullptr, "says so");
+        require(weft_comm_status(comm) == WEFT_FAILED, "stays so");
+        weft_comm_t again = nullptr;
+        good(weft_comm_shrink(comm, &again), "shrink");
+        good(weft_barrier(again), "barrier");
+        good(weft_comm_finalize(again), "finalize");
+    });
+}
+
+TEST_CASE("what makes no sense is refused in words", "[unit]") {
+    weft_unique_id_t id{};
+    CHECK(weft_unique_id_from_text(&id, "not an id") == WEFT_INVALID_ARGUMENT);
+    CHECK(weft_unique_id_from_text(nullptr, nullptr) == WEFT_INVALID_ARGUMENT);
+    CHECK(std::strlen(weft_last_error()) > 0);
+    weft_comm_t comm = nullptr;
+    CHECK(weft_comm_init(&comm, 0, id, 0, nullptr) == WEFT_INVALID_ARGUMENT);
+    CHECK(weft_comm_init(&comm, 2, id, 2, nullptr) == WEFT_INVALID_ARGUMENT);
+    CHECK(weft_comm_init(nullptr, 2, id, 0, nullptr) == WEFT_INVALID_ARGUMENT);
+    weft_options_t options{};
+    options.size = sizeof options;
+    options.transport = "pigeon";
+    CHECK(weft_comm_init(&comm, 1, id, 0, &options) == WEFT_INVALID_ARGUMENT);
+    CHECK_THAT(weft_last_error(), Catch::Contains("pigeon") && Catch::Contains("shm"));
+    CHECK(weft_barrier(nullptr) == WEFT_INVALID_ARGUMENT);
+    CHECK(weft_wait(nullptr, 0) == WEFT_INVALID_ARGUMENT);
+    CHECK(weft_comm_rank(nullptr) == -1);
+    CHECK(std::string(weft_result_name(WEFT_TIMED_OUT)) == "timed out");
+    CHECK(std::string(weft_version()) == "0.1.0");
+
+    in_world(1, [](weft_comm_t alone) {
+        float x = 1;
+        require(weft_allreduce(nullptr, &x, 1, WEFT_FLOAT32, WEFT_SUM, alone, nullptr) ==
+                    WEFT_INVALID_ARGUMENT,
+                "a null input");
+        require(weft_allreduce(&x, &x, 1, static_cast<weft_datatype_t>(15), WEFT_SUM, alone,
+                               nullptr) == WEFT_INVALID_ARGUMENT,
+                "a type that is none");
+        require(weft_allreduce(&x, &x, 1, WEFT_FLOAT32, static_cast<weft_op_t>(7), alone,
+                               nullptr) == WEFT_INVALID_ARGUMENT,
+                "an op that is none");
+        require(
+            weft_broadcast(&x, &x, 1, WEFT_FLOAT32, -1, alone, nullptr) == WEFT_INVALID_ARGUMENT,
+            "a root that is none");
+        good(weft_allreduce(&x, &x, 1, WEFT_FLOAT32, WEFT_SUM, alone, nullptr), "and goes on");
+    });
+}
+
+TEST_CASE("a wait that is over leaves the operation under way", "[unit]") {
+    in_world(2, [](weft_comm_t comm) {
+        std::vector<float> data(50'000, 1);
+        if (weft_comm_rank(comm) == 1) {
+            good(weft_barrier(comm), "barrier");  // both are here
+            weft_request_t request = nullptr;
+            good(weft_allreduce(data.data(), data.data(), data.size(), WEFT_FLOAT32, WEFT_SUM, comm,
+                                &request),
+                 "start");
+            const weft_result_t early = weft_wait(request, 0.02);
+            require(early == WEFT_TIMED_OUT, "not yet");
+            require(weft_request_free(request) == WEFT_INVALID_ARGUMENT, "not while under way");
+            good(weft_barrier(comm), "barrier");
+            good(weft_wait(request, -1), "wait");
+            good(weft_request_free(request), "free");
+            return;
+        }
+        good(weft_barrier(comm), "barrier");
+        // The other's first wait is over long before this begins.
+        struct timespec pause = {0, 200'000'000};
+        nanosleep(&pause, nullptr);
+        weft_request_t request = nullptr;
+        good(weft_allreduce(data.data(), data.data(), data.size(), WEFT_FLOAT32, WEFT_SUM, comm,
+                            &request),
+             "start");
+        good(weft_barrier(comm), "barrier");
+        good(weft_wait(request, -1), "wait");
+        good(weft_request_free(request), "free");
+        require(data[0] == 2, "the sum");
+    });
+}
+
+}  // namespace
