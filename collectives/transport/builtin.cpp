@@ -98,4 +98,20 @@ const Registry<MakeTransport>& transports() {
     return rows;
 }
 
+const Registry<MakeTransport>::Row& transport_named(const std::string& name) {
+    const auto& rows = transports();
+    if (name != "verbs" || rows.find(name) != nullptr) return rows.at(name);
+#ifdef WEFT_VERBS
+    const std::string why = why_no_verbs();
+#else
+    const std::string why = "this build has no verbs: libibverbs-dev was not there";
+#endif
+    throw ConfigError({.file = {},
+                       .line = 0,
+                       .key = "--transport",
+                       .found = name,
+                       .expected = "a transport that runs here (" + why + ")",
+                       .example = rows.rows().front().info.name});
+}
+
 }  // namespace weft::live

@@ -166,5 +166,8 @@ using MakeTransport = std::unique_ptr<Transport> (*)(const TransportOptions&);
 
 /// Every transport that this build has; one row each in builtin.cpp.
 [[nodiscard]] const Registry<MakeTransport>& transports();
+/// The row of that name; ConfigError otherwise, which says what this machine or build lacks where
+/// the transport is known (verbs without an RDMA device).
+[[nodiscard]] const Registry<MakeTransport>::Row& transport_named(const std::string& name);
 
 }  // namespace weft::live

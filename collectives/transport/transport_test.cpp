@@ -118,6 +118,16 @@ TEST_CASE("the registry offers inproc and explains an unknown name", "[unit]") {
     CHECK_THROWS_WITH(transports().at("inprok"), Catch::Contains("inproc"));
 }
 
+TEST_CASE("verbs runs where there is RDMA, and says what is missing where there is none",
+          "[unit]") {
+    if (transports().find("verbs") != nullptr)
+        CHECK(transport_named("verbs").info.name == "verbs");
+    else
+        CHECK_THROWS_WITH(transport_named("verbs"),
+                          Catch::Contains("a transport that runs here ("));
+    CHECK(transport_named("inproc").info.name == "inproc");
+}
+
 TEST_CASE("messages of many sizes arrive whole, over all lanes, in any order of receives",
           "[unit]") {
     const std::vector<std::size_t> sizes{0, 1, 3, 64, 4097, 1 << 20};

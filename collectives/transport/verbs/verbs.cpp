@@ -106,6 +106,11 @@ std::vector<Port> verbs_ports() {
     return ports;
 }
 
+std::string why_no_verbs() {
+    const auto api = verbs::load_api();
+    return api ? "no RDMA device with an IPv4 address" : api.error().what;
+}
+
 std::unique_ptr<Transport> make_verbs(const TransportOptions& o) {
     const std::vector<Found> found = find_ports();
     const auto ports = [found, o](std::uint32_t rank) {

@@ -29,6 +29,8 @@ struct VerbsOptions {
 
 /// NIC ports of this machine that have an RDMA device, in order of address; empty: none.
 [[nodiscard]] std::vector<Port> verbs_ports();
+/// Why there are none, in a few words.
+[[nodiscard]] std::string why_no_verbs();
 /// Ranks as threads over the RDMA devices of this machine: every subnet is a plane, and the
 /// devices of a subnet are dealt out to ranks and rails in order of address, again and again.
 [[nodiscard]] std::unique_ptr<Transport> make_verbs(const TransportOptions& options);

@@ -181,6 +181,10 @@ Outcome<std::shared_ptr<Api>> load_api() {
     void* library = ::dlopen("libibverbs.so.1", RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr)
         return LiveError{.what = fmt::format("no RDMA: {} (package libibverbs1)", ::dlerror())};
+    // Where the kernel does not copy registered pages for a child, the library must keep children
+    // off them; where it does, this does nothing.
+    if (auto* fork_safe = reinterpret_cast<int (*)()>(::dlsym(library, "ibv_fork_init")))
+        (void)fork_safe();
     auto api = std::make_shared<LoadedApi>();
     if (const std::string missing = api->fill(library); !missing.empty())
         return LiveError{.what =
