@@ -61,8 +61,7 @@ Threads::Threads(const BenchConfig& config, PlanTemplate plan)
       plan_(std::move(plan)),
       dtype_(live::parse_data_type(config.dtype)),
       op_(live::parse_reduce_op(config.op)),
-      transport_(live::transports()
-                     .at(config.transport)
+      transport_(live::transport_named(config.transport)
                      .make({.ranks = config.ranks, .planes = config.planes})),
       ranks_(config.ranks) {
     const auto deadline = live::Clock::now() + std::chrono::seconds(30);
