@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
 #include <functional>
@@ -86,9 +87,13 @@ std::vector<std::byte> pattern(std::size_t size, std::uint64_t seed) {
     return out;
 }
 
+/// WEFT_TRANSPORT in the environment: that one alone.
 void for_each_transport(const TransportOptions& options,
                         const std::function<void(Transport&)>& body) {
+    const char* only = std::getenv("WEFT_TRANSPORT");
+    if (only != nullptr) REQUIRE(transports().find(only) != nullptr);
     for (const auto& row : transports().rows()) {
+        if (only != nullptr && row.info.name != only) continue;
         INFO("transport " << row.info.name);
         const std::unique_ptr<Transport> t = row.make(options);
         body(*t);
