@@ -53,6 +53,7 @@ class VerbsEndpoint final : public Endpoint {
         bool dialling = false;
         bool cut = false;
         bool known_up = false;         // as the caller knows it
+        std::uint32_t seen_epoch = 0;  // of all that were made, usable or not
         std::uint32_t dead_epoch = 0;  // the peer has fenced up to here
         Clock::time_point next;        // dial then
         std::uint64_t moving = 0;      // bytes posted and not acknowledged

@@ -17,7 +17,7 @@ constexpr auto kBusy = std::chrono::milliseconds(50);
 void VerbsEndpoint::dial(Peer& peer, std::uint32_t index, Clock::time_point deadline) {
     LaneState& lane = peer.state[index];
     if (lane.dialling || lane.cut || !introducer_) return;
-    lane.dialling = introducer_->dial(peer.rank, index, deadline);
+    lane.dialling = introducer_->dial(peer.rank, index, lane.seen_epoch, deadline);
     lane.next = Clock::now() + kBusy;
 }
 
@@ -27,6 +27,9 @@ void VerbsEndpoint::adopt(Introducer::Result result) {
     const auto known = know(place.peer);
     Peer* peer = known ? known.value() : nullptr;
     LaneState* lane = peer != nullptr ? &peer->state[place.lane] : nullptr;
+    // A refused call says nothing of the other's, which has the same epoch when the two cross.
+    if (lane != nullptr && (result.link || !result.dialled))
+        lane->seen_epoch = std::max(lane->seen_epoch, place.epoch);
     if (lane != nullptr && result.dialled) {
         lane->dialling = false;
         // The two ends do not call at the same time for ever.

@@ -130,12 +130,13 @@ Introducer::~Introducer() {
     for (const Connection& c : early_) const net::Fd closed(c.fd);
 }
 
-bool Introducer::dial(std::uint32_t peer, std::uint32_t lane, Clock::time_point deadline) {
+bool Introducer::dial(std::uint32_t peer, std::uint32_t lane, std::uint32_t seen,
+                      Clock::time_point deadline) {
     Link::Place place{.peer = peer, .lane = lane, .epoch = 0};
     {
         const std::lock_guard lock(mutex_);
         Attempt& attempt = attempts_[{peer, lane}];
-        if (attempt.dialling || attempt.accepting) return false;
+        if (attempt.dialling || attempt.accepting || attempt.made > seen) return false;
         attempt.dialling = true;
         place.epoch = ++attempt.epoch;
     }

@@ -60,8 +60,10 @@ class Introducer {
 
     /// After the meeting, when cards can be read: what has called until now is answered.
     void start();
-    /// False: one is being made already; its result will come.
-    bool dial(std::uint32_t peer, std::uint32_t lane, Clock::time_point deadline);
+    /// `seen`: the highest epoch of the lane whose result has been looked at. False: one is being
+    /// made or was made already; its result will come.
+    bool dial(std::uint32_t peer, std::uint32_t lane, std::uint32_t seen,
+              Clock::time_point deadline);
     /// A connection that a peer has opened. Does not block.
     void accept(const Connection& connection);
 
