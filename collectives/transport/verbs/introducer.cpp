@@ -138,6 +138,8 @@ bool Introducer::dial(std::uint32_t peer, std::uint32_t lane, std::uint32_t seen
         Attempt& attempt = attempts_[{peer, lane}];
         if (attempt.dialling || attempt.accepting || attempt.made > seen) return false;
         attempt.dialling = true;
+        attempt.committed = false;
+        attempt.made_before = attempt.made;
         place.epoch = ++attempt.epoch;
     }
     calls_.put([this, place, deadline] { call(place, deadline); });
@@ -193,7 +195,7 @@ void Introducer::answer(const Connection& connection) {
     {
         const std::lock_guard lock(mutex_);
         Attempt& attempt = attempts_[{place.peer, place.lane}];
-        const bool crossing = attempt.dialling && rank > place.peer;
+        const bool crossing = attempt.dialling && !attempt.committed && rank > place.peer;
         if (attempt.accepting || (attempt.dialling && !crossing)) return;
         if (place.epoch <= attempt.made) return;
         attempt.epoch = std::max(attempt.epoch, place.epoch);
@@ -233,6 +235,14 @@ void Introducer::introduce(const Link::Place& place, const Connection& connectio
     world_.done(std::move(result));
 }
 
+/// A call that has been answered goes on, unless one of the peer's has been taken since it began.
+bool Introducer::commit(const Link::Place& place) {
+    const std::lock_guard lock(mutex_);
+    Attempt& attempt = attempts_[{place.peer, place.lane}];
+    attempt.committed = !attempt.accepting && attempt.made == attempt.made_before;
+    return attempt.committed;
+}
+
 /// The called side shows its record first, so that a call that is refused costs no queue pair.
 std::string Introducer::exchange(const Link::Place& place, const Connection& connection,
                                  bool caller, std::unique_ptr<Link>& link) {
@@ -243,6 +253,7 @@ std::string Introducer::exchange(const Link::Place& place, const Connection& con
         shown = talk.hear(deadline);
         if (!shown) return "the peer shows no queue pair";
         if (const auto why = why_refused(*shown)) return "the peer says: " + *why;
+        if (!commit(place)) return "the peer has called meanwhile";
     }
     auto made = make(place);
     if (!made) {

@@ -72,9 +72,12 @@ class Introducer {
         std::uint32_t epoch = 0;  // the highest that was tried
         std::uint32_t made = 0;   // ... of which this end has made a queue pair
         bool dialling = false;
+        bool committed = false;  // the call has been answered, and no other is taken any more
         bool accepting = false;
+        std::uint32_t made_before = 0;  // `made` when the call began
     };
     void answer(const Connection& connection);
+    [[nodiscard]] bool commit(const Link::Place& place);
     void call(const Link::Place& place, Clock::time_point deadline);
     void introduce(const Link::Place& place, const Connection& connection, bool caller);
     [[nodiscard]] std::string exchange(const Link::Place& place, const Connection& connection,
