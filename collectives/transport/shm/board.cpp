@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "collectives/transport/shm/layout.hpp"
@@ -11,19 +12,37 @@ namespace weft::live {
 using shm::BoardPlace;
 using shm::RankPage;
 
+namespace {
+
+/// A place never used, or else the one whose board ended longest ago: what a board showed last
+/// stays readable for members that are slower, as long as possible. kBoards: all are in use.
+std::size_t choose_place(const RankPage& page, std::uint64_t tag) {
+    std::size_t best = RankPage::kBoards;
+    const auto order = [&](std::size_t p) { return page.board_of[p] == 0 ? 0 : page.ended[p]; };
+    for (std::size_t place = 0; place < RankPage::kBoards; ++place) {
+        const bool free = page.board_of[place] == 0 || page.ended[place] != 0;
+        if (!free) continue;
+        if (page.board_of[place] == tag) return place;
+        if (best == RankPage::kBoards || order(place) < order(best)) best = place;
+    }
+    return best;
+}
+
+}  // namespace
+
 std::unique_ptr<ShmBoard> ShmBoard::open(ShmEndpoint& endpoint, ContextId context,
                                          std::vector<std::uint32_t> members) {
     WEFT_CHECK(members.size() <= kMembers, "{} members of a board", members.size());
     RankPage& page = endpoint.page();
-    for (std::size_t place = 0; place < RankPage::kBoards; ++place) {
-        if (page.board_of[place] != 0) continue;
-        for (BoardPlace::Generation& g : page.boards[place].generations)
-            shm::store(g.number, std::uint64_t{0});
-        shm::store(page.board_of[place], std::uint64_t{1} + context);
-        return std::unique_ptr<ShmBoard>(
-            new ShmBoard(endpoint, context, std::move(members), place));
-    }
-    return nullptr;
+    const std::uint64_t tag = std::uint64_t{1} + context;
+    const std::size_t place = choose_place(page, tag);
+    if (place == RankPage::kBoards) return nullptr;
+    shm::store(page.board_of[place], std::uint64_t{0});
+    for (BoardPlace::Generation& g : page.boards[place].generations)
+        shm::store(g.number, std::uint64_t{0});
+    page.ended[place] = 0;
+    shm::store(page.board_of[place], tag);
+    return std::unique_ptr<ShmBoard>(new ShmBoard(endpoint, context, std::move(members), place));
 }
 
 ShmBoard::ShmBoard(ShmEndpoint& endpoint, ContextId context, std::vector<std::uint32_t> members,
@@ -45,7 +64,9 @@ ShmBoard::ShmBoard(ShmEndpoint& endpoint, ContextId context, std::vector<std::ui
 }
 
 ShmBoard::~ShmBoard() {
-    shm::store(endpoint_.page().board_of[place_], std::uint64_t{0});
+    // A slower member may still have to read what was published last: the place keeps its name.
+    RankPage& page = endpoint_.page();
+    page.ended[place_] = 1 + *std::max_element(std::begin(page.ended), std::end(page.ended));
 }
 
 bool ShmBoard::find(Member& m) const {

@@ -13,6 +13,7 @@
 // again, and sleep on its fds(): members that publish wake those that sleep. Deadlines and alarms
 // are the caller's as well: nothing here waits.
 // A contribution stays readable until its writer publishes generation g + 2.
+// After its board has ended too, until 16 more boards have been opened at its writer.
 // Each member has 16 places, one a board: agree that everyone has got one before using it.
 // Leaves out: agreement who is a member, other hosts, more than 32 members.
 #include <cstddef>

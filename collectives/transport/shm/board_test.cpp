@@ -163,5 +163,22 @@ TEST_CASE("shm board: boards of several communicators are apart, and their place
     CHECK(all.size() == 16);
 }
 
+TEST_CASE("shm board: what was published last is there for a member that comes late", "[unit]") {
+    TwoRanks two;
+    const std::array<std::byte, 3> three{};
+    std::span<const std::byte> seen;
+    const auto slow = two.open(0, 1);
+    auto quick = two.open(1, 1);
+    slow->publish(1, kDigest, three);
+    quick->publish(1, kDigest, three);
+    quick.reset();  // it has seen all, and ended its communicator
+    std::vector<std::unique_ptr<ShmBoard>> others;
+    for (ContextId c = 2; c < 17; ++c) others.push_back(two.open(1, c));
+    REQUIRE(slow->look(1, 1, kDigest, seen) == ShmBoard::Seen::kHere);
+    CHECK(seen.size() == 3);
+    CHECK(two.open(1, 17) != nullptr);  // its place is used again, when no other is left
+    CHECK(slow->look(1, 2, kDigest, seen) == ShmBoard::Seen::kNothing);
+}
+
 }  // namespace
 }  // namespace weft::live

@@ -145,7 +145,8 @@ struct RankPage {
     std::uint32_t magic;
     std::uint32_t rank;
     alignas(kLine) std::uint32_t sleep;              // odd: asleep; counts up at each end of it
-    alignas(kLine) std::uint64_t board_of[kBoards];  // 1 + context; 0: free
+    alignas(kLine) std::uint64_t board_of[kBoards];  // 1 + context; 0: never used
+    std::uint64_t ended[kBoards];  // 0: in use; else its board ended, as the so-many-th
     alignas(kLine) Head heads[kHeads];
     alignas(kPage) BoardPlace boards[kBoards];
 };
