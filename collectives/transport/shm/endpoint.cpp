@@ -150,6 +150,7 @@ class Impl final : public ShmEndpoint {
         unsettled_.clear();
     }
     void poll_link(Link& l);
+    void drop_taken_back(Link& l);
     void poll_lane(Link& l, std::uint32_t lane);
     void lane_changed(Link& l, std::uint32_t lane);
     void arrive(Link& l, std::uint32_t lane, Got& g);
@@ -590,7 +591,20 @@ std::size_t Impl::poll(std::span<Completion> out) {
     return std::exchange(used_, 0);
 }
 
+/// Messages of operations that their sender has given up, and that never began here.
+void Impl::drop_taken_back(Link& l) {
+    const auto gone = [&](const GotRef& w) {
+        shm::Receiver& rx = l.lanes[w.lane].rx;
+        if (!rx.taken_back(rx.at(w.index))) return false;
+        rx.consume(rx.at(w.index));
+        owe(l);
+        return true;
+    };
+    l.waiting.erase(std::remove_if(l.waiting.begin(), l.waiting.end(), gone), l.waiting.end());
+}
+
 void Impl::poll_link(Link& l) {
+    if (!l.waiting.empty()) drop_taken_back(l);
     for (std::uint32_t lane = 0; lane < l.lanes.size(); ++lane) poll_lane(l, lane);
     for (std::size_t i = 0; i < l.filling.size();) {
         const GotRef f = l.filling[i];
@@ -652,6 +666,10 @@ bool Impl::has_news() {
             LinkLane& at = l->lanes[lane];
             if (shm::load(l->epoch(lane)) != at.epoch) return true;
             if ((at.epoch % 2 == 0 && at.rx.ready()) || at.tx.has_news()) return true;
+        }
+        for (const GotRef& w : l->waiting) {
+            shm::Receiver& rx = l->lanes[w.lane].rx;
+            if (rx.taken_back(rx.at(w.index))) return true;
         }
         for (const GotRef& f : l->filling) {
             const shm::Receiver& rx = l->lanes[f.lane].rx;

@@ -66,6 +66,10 @@ class Receiver {
     [[nodiscard]] bool broken() const { return broken_; }
     [[nodiscard]] Got& at(std::uint64_t index) { return got_[index % kDepth]; }
 
+    /// Its sender has given it up: what nobody has asked for yet need not wait any longer.
+    [[nodiscard]] bool taken_back(const Got& g) const {
+        return load(half_->slots[g.index % kDepth].state) == state_of(g.index, Slot::kRevoked);
+    }
     /// From now on nobody else has it. False: the sender has taken it back, and it is gone here.
     [[nodiscard]] bool claim(Got& g);
     enum class Progress : std::uint8_t { kPending, kComplete, kGivenUp, kCorrupt };
@@ -86,8 +90,7 @@ class Receiver {
     template <class Drop>
     void drop_revoked(Drop&& drop) {
         for (Got& g : got_)
-            if (g.state == Got::State::kWaiting &&
-                load(half_->slots[g.index % kDepth].state) == state_of(g.index, Slot::kRevoked)) {
+            if (g.state == Got::State::kWaiting && taken_back(g)) {
                 drop(g);
                 consume(g);
             }

@@ -156,6 +156,10 @@ bool Sender::cancel(ContextId context, std::uint64_t operation) {
         s.silent = true;
         if (revoke(at)) continue;
         being_read = being_read || in_place(s.kind);
+        // A receiver that never begins the operation would keep it, and its slot, for ever.
+        std::uint32_t expected = state_of(s.index, Slot::kPosted);
+        std::atomic_ref<std::uint32_t>(half_->slots[at].state)
+            .compare_exchange_strong(expected, state_of(s.index, Slot::kRevoked));
         if (((unfinished_ >> at) & 1) == 0) continue;
         unfinished_ &= ~(std::uint64_t{1} << at);
         store(half_->slots[at].chunked.published, s.copied | Slot::kGivenUp);

@@ -259,6 +259,46 @@ TEST_CASE("shm: what nobody asks for leaves room for what is asked for", "[integ
     CHECK(statuses == std::vector<int>{0, 0});
 }
 
+TEST_CASE("shm: messages of an operation that never begins at the peer leave the lane free",
+          "[integration]") {
+    const tests::MeetingDirectory place;
+    const UniqueId id = place.id();
+    const auto statuses = tests::run_processes(2, [&](std::uint32_t rank) {
+        Rank me(id, rank, 2);
+        me.connect(1 - rank);
+        std::vector<std::byte> memory(100'000);
+        const std::uint32_t region = me.endpoint->register_region(memory);
+        const auto bytes = [&](std::size_t size) {
+            return std::array{Segment{region, memory.data(), size}};
+        };
+        const std::array sizes{bytes(0), bytes(100), bytes(1000), bytes(100'000)};
+        if (rank == 0) {
+            me.endpoint->begin(head_of(1));
+            for (std::uint32_t i = 0; i < 4; ++i)
+                require(me.endpoint->post_send(1, 0, key(1, i), sizes[i]), "post");
+            me.endpoint->cancel(0, 1);
+        }
+        OperationHead later = head_of(1);
+        later.context = 9;
+        me.endpoint->begin(later);
+        // More than a lane has slots, so that each is used again.
+        for (std::uint32_t i = 0; i < 300; ++i) {
+            const MessageKey k{.operation = 1, .context = 9, .stream = 0, .sequence = i};
+            if (rank == 0)
+                require(me.endpoint->post_send(1, 0, k, sizes[1]), "a slot is not free");
+            else
+                me.endpoint->post_view(0, k, 100);
+            const Completion c = me.next();
+            if (rank == 1) me.endpoint->release(c);
+        }
+        if (rank == 1) {
+            std::array<Completion, 1> none;
+            (void)me.endpoint->poll(none);  // tells the other what has been released
+        }
+    });
+    CHECK(statuses == std::vector<int>{0, 0});
+}
+
 TEST_CASE("shm: a child of a rank has none of its memory and closes nothing", "[integration]") {
     const tests::MeetingDirectory place;
     const UniqueId id = place.id();
