@@ -18,7 +18,8 @@ namespace weft::live::net {
 class Bulletin {
   public:
     /// `answering`: time for the answers of a round to come in; until then those of the last hold.
-    explicit Bulletin(Clock::duration answering = std::chrono::milliseconds(50))
+    /// On a busy machine it is some tenths of a second until a process has had its turn.
+    explicit Bulletin(Clock::duration answering = std::chrono::milliseconds(500))
         : answering_(answering) {}
     /// False if it is known already: the first of each rank and communicator counts, and the first
     /// news of a rank's end.

@@ -21,7 +21,7 @@ Answer late(std::uint32_t rank, std::uint64_t operation) {
 }
 
 TEST_CASE("answers hold for their round", "[unit]") {
-    Bulletin board;
+    Bulletin board(milliseconds(50));
     const Inquiry q{head_of(4), {{0, 8}}};
     const auto t = Clock::now();
     CHECK_FALSE(board.absent(q, 2, t));
