@@ -312,6 +312,7 @@ Clock::time_point Engine::look_after(Clock::time_point now) {
         Pending& p = *team.queue.front();
         if (p.moved_) {
             p.moved_ = false;
+            p.absent_.clear();
             p.still_since_ = now;
             p.asked_ = now + kFirstInquiry - kNextInquiry;
         }
@@ -330,13 +331,15 @@ std::optional<LiveError> Engine::stuck(const Team& team, Pending& p, Clock::time
     const auto waited = now - p.still_since_;
     const bool over = waited >= options_.patience;
     if (!over && now < p.asked_ + kNextInquiry) return std::nullopt;
-    const std::vector<Absent> absent = control_.absent(head, c.members());
-    const auto gone = std::find_if(absent.begin(), absent.end(), [](const Absent& a) {
+    // An answer may be under way at the end; whoever had not come while nothing moved is the one.
+    std::vector<Absent> absent = control_.absent(head, c.members());
+    if (!absent.empty()) p.absent_ = std::move(absent);
+    const auto gone = std::find_if(p.absent_.begin(), p.absent_.end(), [](const Absent& a) {
         return a.why == Absent::Why::kDead || a.why == Absent::Why::kLeft;
     });
-    if (over || gone != absent.end()) {
+    if (over || gone != p.absent_.end()) {
         LiveError e = p.executor_->no_progress(waited);
-        e.what += "; " + explain(absent) + "; in " + describe(head);
+        e.what += "; " + explain(p.absent_) + "; in " + describe(head);
         return e;
     }
     p.asked_ = now;

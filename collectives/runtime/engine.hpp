@@ -57,6 +57,7 @@ class Pending {
     bool moved_ = true;                   // since it was last looked at
     Clock::time_point still_since_;       // when it was first seen not to move
     Clock::time_point asked_;             // when it was last inquired about
+    std::vector<Absent> absent_;          // the last that was known since it stood still
 };
 using Handle = std::shared_ptr<Pending>;
 
