@@ -122,7 +122,11 @@ Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t ra
     std::unique_ptr<Endpoint> shm;
     std::unique_ptr<Endpoint> tcp;
     if (wants(options, "shm")) {
-        auto made = make_shm_endpoint(*world->control_, {});
+        // Reading out of the sender's process costs more than two copies in the cache: all-reduce
+        // of 64 MiB, 2 ranks, 30 ms against 20.6, 16 MiB 5.0 against 3.4.
+        ShmOptions shared;
+        shared.may_be_read = false;
+        auto made = make_shm_endpoint(*world->control_, shared);
         if (!made) return made.error();
         world->shm_ = made.value().get();
         shm = std::move(made.value());
