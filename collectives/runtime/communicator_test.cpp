@@ -233,6 +233,31 @@ TEST_CASE("a rank that opens but never calls is named when patience ends", "[uni
     }
 }
 
+TEST_CASE("a group revoked before its first operation here is known to be", "[unit]") {
+    const auto transport = transports().at("inproc").make({.ranks = 2});
+    std::atomic<bool> revoked{false};
+    std::atomic<int> over{0};
+    const auto start = Clock::now();
+    const auto status =
+        on_every_rank(*transport, 2, 20s, [&](Communicator& comm, std::uint32_t r) -> Status {
+            Communicator group(comm.engine(), 7, {0, 1});
+            if (r == 0) comm.engine().abort(group, {.what = "enough"}, Alarm::Kind::kRevoked);
+            if (r == 0) revoked = true;
+            while (!revoked) std::this_thread::sleep_for(1ms);
+            // The alarm is met while another communicator works, long before the group does.
+            Status s = run_floats(comm, ring_plan(2), 100);
+            if (s) s = run_floats(group, ring_plan(2), 100);
+            ++over;
+            while (over < 2) std::this_thread::sleep_for(1ms);
+            return s;
+        });
+    CHECK(Clock::now() - start < 10s);
+    for (const Status& s : status) {
+        REQUIRE_FALSE(s.ok());
+        CHECK_THAT(to_string(s.error()), Catch::Contains("enough"));
+    }
+}
+
 TEST_CASE("a rank that leaves before an operation is named at once", "[unit]") {
     const auto transport = transports().at("inproc").make({.ranks = 3});
     const auto start = Clock::now();

@@ -63,6 +63,17 @@ Engine::Lock Engine::enter() {
     return lock;
 }
 
+Engine::Team& Engine::team_of(Communicator& communicator) {
+    for (const auto& t : teams_)
+        if (t->communicator == &communicator) return *t;
+    teams_.push_back(std::make_unique<Team>());
+    teams_.back()->communicator = &communicator;
+    // Alarms that came before its first operation concern it too.
+    const auto alarm = control_.alarm(communicator.context(), communicator.members());
+    if (alarm && !communicator.broken_) communicator.broken_ = explain(*alarm, control_.rank());
+    return *teams_.back();
+}
+
 Handle Engine::enqueue(Communicator& communicator, const PreparedPlan& plan, const Call& call) {
     WEFT_CHECK(plan.rank() == communicator.rank() && plan.plan().n == communicator.ranks(),
                "a plan of rank {} of {} runs at rank {} of {}", plan.rank(), plan.plan().n,
@@ -70,21 +81,13 @@ Handle Engine::enqueue(Communicator& communicator, const PreparedPlan& plan, con
     Handle handle(new Pending);
     handle->plan_ = &plan;
     handle->call_ = std::make_unique<Call>(call);
+    Team& team = team_of(communicator);
     if (communicator.broken_) {
         handle->status_ = *communicator.broken_;
         return handle;
     }
-    const auto found = std::find_if(teams_.begin(), teams_.end(), [&](const auto& t) {
-        return t->communicator == &communicator;
-    });
-    Team* team = found == teams_.end() ? nullptr : found->get();
-    if (!team) {
-        teams_.push_back(std::make_unique<Team>());
-        team = teams_.back().get();
-        team->communicator = &communicator;
-    }
-    team->queue.push_back(handle);
-    if (team->queue.size() == 1) begin_first(*team);
+    team.queue.push_back(handle);
+    if (team.queue.size() == 1) begin_first(team);
     return handle;
 }
 
@@ -365,14 +368,10 @@ void Engine::abort(Communicator& communicator, const LiveError& error, Alarm::Ki
 
 Outcome<std::uint64_t> Engine::take_turn(Communicator& communicator) {
     Lock lock = enter();
-    const auto queue_empty = [&] {
-        return std::none_of(teams_.begin(), teams_.end(), [&](const auto& t) {
-            return t->communicator == &communicator && !t->queue.empty();
-        });
-    };
-    while (!queue_empty()) {
+    const Team& team = team_of(communicator);
+    while (!team.queue.empty()) {
         lock.unlock();
-        help([&] { return queue_empty(); }, Clock::now() + kLongestNap);
+        help([&] { return team.queue.empty(); }, Clock::now() + kLongestNap);
         lock.lock();
     }
     if (communicator.broken_) return *communicator.broken_;

@@ -118,6 +118,7 @@ class Engine {
     };
 
     [[nodiscard]] Lock enter();
+    [[nodiscard]] Team& team_of(Communicator& communicator);
     [[nodiscard]] Handle enqueue(Communicator& communicator, const PreparedPlan& plan,
                                  const Call& call);
     void wait_for(Lock& lock, const Handle& handle, Clock::time_point until);
