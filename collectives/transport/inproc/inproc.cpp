@@ -10,6 +10,7 @@
 #include "collectives/transport/inproc/board.hpp"
 #include "collectives/transport/inproc/doorbell.hpp"
 #include "collectives/transport/inproc/lane_queue.hpp"
+#include "collectives/transport/regions.hpp"
 
 namespace weft::live {
 
@@ -72,8 +73,10 @@ class InprocEndpoint final : public Endpoint {
     [[nodiscard]] std::uint32_t ranks() const override { return world_.ranks; }
     Status connect(std::uint32_t peer, Clock::time_point deadline) override;
     [[nodiscard]] std::span<const Lane> lanes(std::uint32_t) const override { return world_.lanes; }
-    [[nodiscard]] std::uint32_t register_region(std::span<std::byte> memory) override;
-    void deregister_region(std::uint32_t region) override;
+    [[nodiscard]] std::uint32_t register_region(std::span<std::byte> memory) override {
+        return regions_.add(memory);
+    }
+    void deregister_region(std::uint32_t region) override { regions_.remove(region); }
     void begin(const OperationHead& head) override;
     void end(ContextId context, std::uint64_t operation) override;
     void cancel(ContextId context, std::uint64_t operation) override;
@@ -94,11 +97,6 @@ class InprocEndpoint final : public Endpoint {
     bool mend_lane(std::uint32_t peer, std::uint32_t lane) override;
 
   private:
-    struct Region {
-        std::byte* data = nullptr;
-        std::size_t size = 0;
-        bool operator==(const Region&) const = default;
-    };
     struct PostedReceive {
         MessageKey key;
         std::size_t size = 0;
@@ -117,7 +115,6 @@ class InprocEndpoint final : public Endpoint {
         [[nodiscard]] bool full() const { return used == out.size(); }
         void put(Completion c) { out[used++] = std::move(c); }
     };
-    void check_registered(Segments segments) const;
     void retire_sends(std::uint32_t peer, std::uint32_t lane, Sink& sink);
     void take_receives(std::uint32_t peer, std::uint32_t lane, Sink& sink);
     bool take(std::uint32_t peer, std::uint32_t lane, LaneQueue::Slot& slot, Sink& sink);
@@ -133,7 +130,7 @@ class InprocEndpoint final : public Endpoint {
     std::uint32_t rank_;
     std::vector<std::uint32_t> connected_;
     std::vector<std::vector<PostedReceive>> receives_;  // by peer; short
-    std::vector<std::optional<Region>> regions_;
+    RegionTable<> regions_;
     std::vector<Begun> begun_;                  // in progress; few
     std::map<ContextId, std::uint64_t> ended_;  // newest ended operation
     std::uint64_t seen_ = 0;                    // the bell's count when the last poll began
@@ -152,30 +149,6 @@ Status InprocEndpoint::connect(std::uint32_t peer, Clock::time_point deadline) {
     }
     connected_.push_back(peer);
     return Done{};
-}
-
-std::uint32_t InprocEndpoint::register_region(std::span<std::byte> memory) {
-    const auto free = std::find(regions_.begin(), regions_.end(), std::nullopt);
-    const auto index = static_cast<std::uint32_t>(free - regions_.begin());
-    if (free == regions_.end()) regions_.emplace_back();
-    regions_[index] = Region{memory.data(), memory.size()};
-    return index;
-}
-
-void InprocEndpoint::deregister_region(std::uint32_t region) {
-    WEFT_CHECK(region < regions_.size() && regions_[region], "region {} is not registered", region);
-    regions_[region].reset();
-}
-
-void InprocEndpoint::check_registered(Segments segments) const {
-    for (const Segment& s : segments) {
-        if (s.size == 0) continue;
-        WEFT_CHECK(s.region < regions_.size() && regions_[s.region], "region {} is not registered",
-                   s.region);
-        const Region& region = *regions_[s.region];
-        WEFT_CHECK(s.data >= region.data && s.data + s.size <= region.data + region.size,
-                   "{} bytes lie outside of region {}", s.size, s.region);
-    }
 }
 
 void InprocEndpoint::begin(const OperationHead& head) {
@@ -202,7 +175,7 @@ void InprocEndpoint::end(ContextId context, std::uint64_t operation) {
 
 bool InprocEndpoint::post_send(std::uint32_t peer, std::uint32_t lane, const MessageKey& key,
                                Segments data) {
-    check_registered(data);
+    regions_.check(data);
     LaneQueue& q = world_.queue(rank_, peer, lane);
     const std::uint64_t head = q.head.load(std::memory_order_relaxed);
     if (head - q.tail == LaneQueue::kDepth || q.dead.load(std::memory_order_acquire)) return false;
@@ -219,7 +192,7 @@ bool InprocEndpoint::post_send(std::uint32_t peer, std::uint32_t lane, const Mes
 }
 
 void InprocEndpoint::post_recv(std::uint32_t peer, const MessageKey& key, Segments to) {
-    check_registered(to);
+    regions_.check(to);
     receives_[peer].push_back({key, total_size(to), to});
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "collectives/transport/regions.hpp"
 #include "collectives/transport/shm/link.hpp"
 #include "collectives/transport/shm/shm.hpp"
 
@@ -70,7 +71,7 @@ class Impl final : public ShmEndpoint {
         return options_.lanes;
     }
     [[nodiscard]] std::uint32_t register_region(std::span<std::byte> memory) override;
-    void deregister_region(std::uint32_t region) override;
+    void deregister_region(std::uint32_t region) override { regions_.remove(region); }
     void begin(const OperationHead& head) override;
     void end(ContextId context, std::uint64_t operation) override;
     void cancel(ContextId context, std::uint64_t operation) override;
@@ -102,11 +103,6 @@ class Impl final : public ShmEndpoint {
     [[nodiscard]] bool arena_is_free() const override { return arena_.all_free(); }
 
   private:
-    struct Region {
-        std::byte* data = nullptr;
-        std::size_t size = 0;
-        std::optional<SharedHeap::Place> place;
-    };
     struct Active {
         OperationHead head;
         std::uint64_t digest = 0;
@@ -120,7 +116,6 @@ class Impl final : public ShmEndpoint {
     }
     void admit(shm::Meeting meeting);
     void admit_all();
-    void check_registered(Segments segments) const;
     std::span<const Slot::Place> places_of(Link& l, Segments data, std::size_t size,
                                            shm::Kind& kind);
     [[nodiscard]] const Active* active(ContextId context, std::uint64_t operation) const;
@@ -183,7 +178,7 @@ class Impl final : public ShmEndpoint {
     shm::BufferPool buffers_;
     std::unique_ptr<std::uint64_t> word_;  // random; whoever can read it can read messages
     StoreLoadFence fence_;
-    std::vector<std::optional<Region>> regions_;
+    RegionTable<std::optional<SharedHeap::Place>> regions_;
     std::vector<Active> active_;
     std::vector<std::pair<ContextId, std::uint64_t>> newest_;  // operation begun, by context
     std::vector<std::unique_ptr<Link>> links_;                 // by peer; null: not connected
@@ -266,30 +261,7 @@ void Impl::admit_all() {
 // --- memory ---
 
 std::uint32_t Impl::register_region(std::span<std::byte> memory) {
-    Region region{memory.data(), memory.size(), std::nullopt};
-    if (options_.heap != nullptr) region.place = options_.heap->find(memory);
-    const auto free = std::find_if(regions_.begin(), regions_.end(),
-                                   [](const auto& r) { return !r.has_value(); });
-    const auto index = static_cast<std::uint32_t>(free - regions_.begin());
-    if (free == regions_.end()) regions_.emplace_back();
-    regions_[index] = region;
-    return index;
-}
-
-void Impl::deregister_region(std::uint32_t region) {
-    WEFT_CHECK(region < regions_.size() && regions_[region], "region {} is not registered", region);
-    regions_[region].reset();
-}
-
-void Impl::check_registered(Segments segments) const {
-    for (const Segment& s : segments) {
-        if (s.size == 0) continue;
-        WEFT_CHECK(s.region < regions_.size() && regions_[s.region], "region {} is not registered",
-                   s.region);
-        const Region& region = *regions_[s.region];
-        WEFT_CHECK(s.data >= region.data && s.data + s.size <= region.data + region.size,
-                   "{} bytes lie outside of region {}", s.size, s.region);
-    }
+    return regions_.add(memory, options_.heap ? options_.heap->find(memory) : std::nullopt);
 }
 
 /// Where the peer can read the message, and how; empty when it must be copied.
@@ -298,8 +270,9 @@ std::span<const Slot::Place> Impl::places_of(Link& l, Segments data, std::size_t
     places_.clear();
     if (size < kPlaceFrom || data.size() > Slot::kPlaces) return {};
     const auto shared = [&](const Segment& s) {
-        const auto& place = regions_[s.region]->place;
-        return s.size == 0 || (place && l.show(place->block));
+        if (s.size == 0) return true;
+        const auto& place = regions_.at(s.region).note;
+        return place && l.show(place->block);
     };
     if (options_.heap != nullptr && std::all_of(data.begin(), data.end(), shared))
         kind = shm::Kind::kPlace;
@@ -309,11 +282,12 @@ std::span<const Slot::Place> Impl::places_of(Link& l, Segments data, std::size_t
         return {};
     for (const Segment& s : data) {
         if (s.size == 0) continue;
-        const Region& region = *regions_[s.region];
+        const auto& region = regions_.at(s.region);
         Slot::Place p{reinterpret_cast<std::uintptr_t>(s.data), s.size, 0, 0};
         if (kind == shm::Kind::kPlace) {
-            p.offset = region.place->offset + static_cast<std::uint64_t>(s.data - region.data);
-            p.block = region.place->block;
+            const auto into = static_cast<std::uint64_t>(s.data - region.memory.data());
+            p.offset = region.note->offset + into;
+            p.block = region.note->block;
         }
         places_.push_back(p);
     }
@@ -452,7 +426,7 @@ void Impl::cancel(ContextId context, std::uint64_t operation) {
 bool Impl::post_send(std::uint32_t peer, std::uint32_t lane, const MessageKey& key, Segments data) {
     Link& l = link(peer);
     LinkLane& at = l.lanes[lane];
-    check_registered(data);
+    regions_.check(data);
     if (at.tx.refuses()) return false;
     if (l.lanes.size() > 1 && (at.epoch % 2 != 0 || shm::load(l.epoch(lane)) != at.epoch))
         return false;
@@ -466,7 +440,7 @@ bool Impl::post_send(std::uint32_t peer, std::uint32_t lane, const MessageKey& k
 }
 
 void Impl::post_recv(std::uint32_t peer, const MessageKey& key, Segments to) {
-    check_registered(to);
+    regions_.check(to);
     post(link(peer), {key, to, total_size(to)});
 }
 

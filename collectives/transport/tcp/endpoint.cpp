@@ -163,31 +163,6 @@ std::span<const Lane> TcpEndpoint::lanes(std::uint32_t peer) const {
     return peers_[peer]->lanes;
 }
 
-std::uint32_t TcpEndpoint::register_region(std::span<std::byte> memory) {
-    const auto free = std::find_if(regions_.begin(), regions_.end(),
-                                   [](const auto& r) { return !r.has_value(); });
-    const auto index = static_cast<std::uint32_t>(free - regions_.begin());
-    if (free == regions_.end()) regions_.emplace_back();
-    regions_[index] = memory;
-    return index;
-}
-
-void TcpEndpoint::deregister_region(std::uint32_t region) {
-    WEFT_CHECK(region < regions_.size() && regions_[region], "region {} is not registered", region);
-    regions_[region].reset();
-}
-
-void TcpEndpoint::check_registered(Segments segments) const {
-    for (const Segment& s : segments) {
-        if (s.size == 0) continue;
-        WEFT_CHECK(s.region < regions_.size() && regions_[s.region], "region {} is not registered",
-                   s.region);
-        const std::span<std::byte> region = *regions_[s.region];
-        WEFT_CHECK(s.data >= region.data() && s.data + s.size <= region.data() + region.size(),
-                   "{} bytes lie outside of region {}", s.size, s.region);
-    }
-}
-
 std::size_t TcpEndpoint::poll(std::span<Completion> out) {
     if (completions_.size() < out.size()) progress();
     const std::size_t n = std::min(out.size(), completions_.size());

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "collectives/transport/regions.hpp"
 #include "collectives/transport/tcp/card.hpp"
 #include "collectives/transport/tcp/dialler.hpp"
 #include "collectives/transport/tcp/inbox.hpp"
@@ -28,8 +29,10 @@ class TcpEndpoint final : public Endpoint, private Wire::Handler {
     [[nodiscard]] std::uint32_t ranks() const override { return ranks_; }
     Status connect(std::uint32_t peer, Clock::time_point deadline) override;
     [[nodiscard]] std::span<const Lane> lanes(std::uint32_t peer) const override;
-    [[nodiscard]] std::uint32_t register_region(std::span<std::byte> memory) override;
-    void deregister_region(std::uint32_t region) override;
+    [[nodiscard]] std::uint32_t register_region(std::span<std::byte> memory) override {
+        return regions_.add(memory);
+    }
+    void deregister_region(std::uint32_t region) override { regions_.remove(region); }
     void begin(const OperationHead& head) override;
     void end(ContextId context, std::uint64_t operation) override;
     void cancel(ContextId context, std::uint64_t operation) override;
@@ -94,7 +97,6 @@ class TcpEndpoint final : public Endpoint, private Wire::Handler {
     // endpoint.cpp
     Outcome<Peer*> know(std::uint32_t rank);
     [[nodiscard]] bool settled(const Peer& peer, Clock::time_point give_up) const;
-    void check_registered(Segments segments) const;
     void progress();
     void read_from(Wire& wire);
     void take_inbox();
@@ -129,8 +131,6 @@ class TcpEndpoint final : public Endpoint, private Wire::Handler {
     void give_back(std::uint32_t peer, Receive& receive);
     void forget(ContextId context, std::uint64_t operation);
     void drop_send(Send& send);
-    bool same_head(Operation& op, std::uint32_t peer, const OperationHead& theirs);
-    void raise(Operation& op, Fault fault);
     void disown(Operation& op, std::uint32_t peer);
 
     // endpoint_lanes.cpp
@@ -166,7 +166,7 @@ class TcpEndpoint final : public Endpoint, private Wire::Handler {
     bool timer_runs_ = false;
     bool ticking_ = false;  // the last tick had something to watch
     std::vector<std::unique_ptr<Peer>> peers_;
-    std::vector<std::optional<std::span<std::byte>>> regions_;
+    RegionTable<> regions_;
     Ledger ledger_;
     Pool pool_;
     std::unordered_map<std::uint64_t, Send> sends_;  // by serial

@@ -27,30 +27,6 @@ MessageKey key_of(const FrameHeader& h) {
 
 }  // namespace
 
-void TcpEndpoint::raise(Operation& op, Fault fault) {
-    if (op.faulted) return;
-    op.faulted = true;
-    fault.context = op.head.context;
-    fault.operation = op.head.operation;
-    faults_.push_back(std::move(fault));
-}
-
-bool TcpEndpoint::same_head(Operation& op, std::uint32_t peer, const OperationHead& theirs) {
-    if (!op.begun) {
-        const bool known = std::any_of(op.theirs.begin(), op.theirs.end(),
-                                       [&](const auto& t) { return t.first == peer; });
-        if (!known) op.theirs.emplace_back(peer, theirs);
-        return true;
-    }
-    if (op.head == theirs) return true;
-    raise(op, {.kind = Fault::Kind::kDisagreement,
-               .peer = peer,
-               .ours = op.head,
-               .theirs = theirs,
-               .what = {}});
-    return false;
-}
-
 void TcpEndpoint::begin(const OperationHead& head) {
     for (const Ledger::Id& id : ledger_.skipped(head.context, head.operation))
         forget(id.first, id.second);
@@ -59,7 +35,7 @@ void TcpEndpoint::begin(const OperationHead& head) {
                head.context);
     Operation& op = *ledger_.find(head.context, head.operation);
     for (const auto& [peer, theirs] : op.theirs)
-        if (!same_head(op, peer, theirs)) disown(op, peer);
+        if (!same_head(faults_, op, peer, theirs)) disown(op, peer);
     for (const auto& [key, size] : op.grants) --peers_[key.peer]->early_grants;
     op.theirs.clear();
 }
@@ -134,7 +110,7 @@ Operation& TcpEndpoint::begun(const MessageKey& key) {
 
 bool TcpEndpoint::post_send(std::uint32_t rank, std::uint32_t index, const MessageKey& key,
                             Segments data) {
-    check_registered(data);
+    regions_.check(data);
     WEFT_CHECK(rank < ranks_ && peers_[rank] && index < peers_[rank]->out.size(),
                "rank {} has no lane {} to {}", rank_, index, rank);
     Peer& peer = *peers_[rank];
@@ -227,7 +203,7 @@ Receive& TcpEndpoint::post(std::uint32_t peer, const MessageKey& key, std::uint6
 }
 
 void TcpEndpoint::post_recv(std::uint32_t peer, const MessageKey& key, Segments to) {
-    check_registered(to);
+    regions_.check(to);
     const std::uint64_t size = total_size(to);
     Receive& receive = post(peer, key, size);
     receive.to = to;
@@ -235,7 +211,7 @@ void TcpEndpoint::post_recv(std::uint32_t peer, const MessageKey& key, Segments 
         posted(peer, key, receive);
         return;
     }
-    raise(begun(key),
+    raise(faults_, begun(key),
           {.kind = Fault::Kind::kWrongSize,
            .peer = peer,
            .what = fmt::format("{} bytes came where {} are expected", receive.size, size)});
@@ -248,7 +224,7 @@ void TcpEndpoint::post_view(std::uint32_t peer, const MessageKey& key, std::size
         posted(peer, key, receive);
         return;
     }
-    raise(begun(key),
+    raise(faults_, begun(key),
           {.kind = Fault::Kind::kWrongSize,
            .peer = peer,
            .what = fmt::format("{} bytes came where {} are expected", receive.size, size)});
@@ -325,14 +301,15 @@ bool TcpEndpoint::on_message(Wire& wire, const FrameHeader& header) {
     if (ledger_.ended(header.head.context, header.head.operation)) return true;
     Operation& op = ledger_.open(header.head.context, header.head.operation);
     const std::uint32_t peer = wire.place().peer;
-    if (!same_head(op, peer, header.head)) return true;
+    if (!same_head(faults_, op, peer, header.head)) return true;
     Receive& receive = op.receives[{peer, header.stream, header.sequence}];
     if (header.serial < receive.landing.serial) return true;  // of an attempt that was given up
     if (receive.posted && header.size != receive.size) {
-        raise(op, {.kind = Fault::Kind::kWrongSize,
-                   .peer = peer,
-                   .what = fmt::format("{} bytes came where {} are expected", header.size,
-                                       receive.size)});
+        raise(faults_, op,
+              {.kind = Fault::Kind::kWrongSize,
+               .peer = peer,
+               .what =
+                   fmt::format("{} bytes came where {} are expected", header.size, receive.size)});
         return true;
     }
     if (receive.seen && header.size != receive.size) {
@@ -364,9 +341,10 @@ bool TcpEndpoint::land(Wire& wire, const FrameHeader& header, Operation& op, Rec
         if (!receive.posted) {
             const std::uint64_t cost = header.size + kEarlyCost;
             if (header.size > options_.eager || peer.early + cost > kMostEarly) {
-                raise(op, {.kind = Fault::Kind::kCorrupt,
-                           .peer = peer.rank,
-                           .what = "a message came that was not granted"});
+                raise(faults_, op,
+                      {.kind = Fault::Kind::kCorrupt,
+                       .peer = peer.rank,
+                       .what = "a message came that was not granted"});
                 wire.broken("a message that was not granted");
                 return false;
             }
@@ -404,10 +382,11 @@ bool TcpEndpoint::on_message_end(Wire& wire, const FrameHeader& header) {
     if (receive.consumed && whole) acknowledge(place.peer, place.lane, wire.id(), header.serial);
     if (receive.complete || wire.landed() != &receive.landing) return true;
     if ((header.flags & kVerified) != 0 && wire.payload_crc() != header.payload_crc) {
-        raise(*op, {.kind = Fault::Kind::kCorrupt,
-                    .peer = place.peer,
-                    .what = fmt::format("wrong CRC of bytes {} to {} of a message on lane {}",
-                                        header.offset, header.offset + header.length, place.lane)});
+        raise(faults_, *op,
+              {.kind = Fault::Kind::kCorrupt,
+               .peer = place.peer,
+               .what = fmt::format("wrong CRC of bytes {} to {} of a message on lane {}",
+                                   header.offset, header.offset + header.length, place.lane)});
         wire.broken("wrong CRC");
         return false;
     }
@@ -466,14 +445,15 @@ bool TcpEndpoint::on_want(Wire& wire, const FrameHeader& header) {
         return true;
     }
     Operation& op = ledger_.open(header.head.context, header.head.operation);
-    if (!same_head(op, place.peer, header.head)) return true;
+    if (!same_head(faults_, op, place.peer, header.head)) return true;
     Receive& receive = op.receives[{place.peer, header.stream, header.sequence}];
     if (header.serial < receive.landing.serial) return true;
     if (receive.posted && header.size != receive.size) {
-        raise(op, {.kind = Fault::Kind::kWrongSize,
-                   .peer = place.peer,
-                   .what = fmt::format("{} bytes are offered where {} are expected", header.size,
-                                       receive.size)});
+        raise(faults_, op,
+              {.kind = Fault::Kind::kWrongSize,
+               .peer = place.peer,
+               .what = fmt::format("{} bytes are offered where {} are expected", header.size,
+                                   receive.size)});
         return true;
     }
     receive.landing.serial = header.serial;
@@ -498,7 +478,7 @@ bool TcpEndpoint::on_grants(Wire& wire, const FrameHeader& header) {
     if (ledger_.ended(header.head.context, header.head.operation)) return true;
     Operation& op = ledger_.open(header.head.context, header.head.operation);
     Peer& peer = *peers_[wire.place().peer];
-    const bool same = same_head(op, peer.rank, header.head);
+    const bool same = same_head(faults_, op, peer.rank, header.head);
     if (!op.begun) {
         peer.early_grants += static_cast<std::uint32_t>(entries->size());
         if (peer.early_grants > kMostEarlyGrants) {

@@ -111,8 +111,6 @@ class VerbsEndpoint final : public Endpoint {
     void give_back(std::uint32_t peer, Receive& receive);
     void forget(ContextId context, std::uint64_t operation);
     void quiesce(ContextId context, std::uint64_t operation);
-    void raise(Operation& op, Fault fault);
-    [[nodiscard]] bool same_head(Operation& op, std::uint32_t peer, const OperationHead& theirs);
     void drop_send(std::uint64_t serial);
     Operation& begun(const MessageKey& key);
     Receive& post(std::uint32_t peer, const MessageKey& key, std::uint64_t size);

@@ -298,9 +298,10 @@ void VerbsEndpoint::check_reachable(Peer& peer, Clock::time_point now) {
                 return r.first.peer == peer.rank && r.second.posted && !r.second.complete;
             });
         if (op.begun && waits)
-            raise(op, {.kind = Fault::Kind::kUnreachable,
-                       .peer = peer.rank,
-                       .what = "every lane is dead: " + peer.last_error});
+            raise(faults_, op,
+                  {.kind = Fault::Kind::kUnreachable,
+                   .peer = peer.rank,
+                   .what = "every lane is dead: " + peer.last_error});
     }
 }
 

@@ -59,30 +59,6 @@ void VerbsEndpoint::check_registered(Segments segments) const {
                    "{} bytes lie outside of region {}", s.size, s.region);
 }
 
-void VerbsEndpoint::raise(Operation& op, Fault fault) {
-    if (op.faulted) return;
-    op.faulted = true;
-    fault.context = op.head.context;
-    fault.operation = op.head.operation;
-    faults_.push_back(std::move(fault));
-}
-
-bool VerbsEndpoint::same_head(Operation& op, std::uint32_t peer, const OperationHead& theirs) {
-    if (!op.begun) {
-        const bool known = std::any_of(op.theirs.begin(), op.theirs.end(),
-                                       [&](const auto& t) { return t.first == peer; });
-        if (!known) op.theirs.emplace_back(peer, theirs);
-        return true;
-    }
-    if (op.head == theirs) return true;
-    raise(op, {.kind = Fault::Kind::kDisagreement,
-               .peer = peer,
-               .ours = op.head,
-               .theirs = theirs,
-               .what = {}});
-    return false;
-}
-
 void VerbsEndpoint::begin(const OperationHead& head) {
     start();
     for (const Ledger::Id& id : ledger_.skipped(head.context, head.operation))
@@ -94,7 +70,7 @@ void VerbsEndpoint::begin(const OperationHead& head) {
     for (const auto& [key, receive] : op.receives)
         if (receive.wanted) --peers_[key.peer]->early_offers;
     for (const auto& [peer, theirs] : op.theirs) {
-        if (same_head(op, peer, theirs)) continue;
+        if (same_head(faults_, op, peer, theirs)) continue;
         // Nothing that came early from a peer that disagrees is ever consumed.
         for (auto it = op.receives.begin(); it != op.receives.end();) {
             if (it->first.peer == peer) give_back(peer, it->second);
@@ -294,7 +270,7 @@ bool VerbsEndpoint::write_out(Link& link, Send& send, const Link::Out& out, bool
     std::vector<ibv_sge> whole;
     if (!source_of(device_of(link), send, whole)) {
         if (Operation* op = ledger_.find(send.key.context, send.key.operation); op != nullptr)
-            raise(*op,
+            raise(faults_, *op,
                   {.kind = Fault::Kind::kUnreachable, .peer = send.peer, .what = memory_->error()});
         return false;
     }
@@ -346,9 +322,10 @@ Receive& VerbsEndpoint::post(std::uint32_t peer, const MessageKey& key, std::uin
     receive.posted = true;
     if (fresh) receive.size = size;
     if (receive.size != size)
-        raise(op, {.kind = Fault::Kind::kWrongSize,
-                   .peer = peer,
-                   .what = fmt::format("{} bytes came where {} are expected", receive.size, size)});
+        raise(faults_, op,
+              {.kind = Fault::Kind::kWrongSize,
+               .peer = peer,
+               .what = fmt::format("{} bytes came where {} are expected", receive.size, size)});
     return receive;
 }
 
@@ -382,16 +359,17 @@ Receive* VerbsEndpoint::meet(Link& link, const Header& header) {
         return nullptr;
     }
     Operation& op = ledger_.open(header.head.context, header.head.operation);
-    if (!same_head(op, peer, header.head)) return nullptr;
+    if (!same_head(faults_, op, peer, header.head)) return nullptr;
     const auto [at, fresh] = op.receives.try_emplace({peer, header.stream, header.sequence});
     Receive& receive = at->second;
     if (header.serial < receive.serial) return nullptr;  // of an attempt that was given up
     if (fresh) receive.size = header.size;
     if (header.size != receive.size) {
-        raise(op, {.kind = Fault::Kind::kWrongSize,
-                   .peer = peer,
-                   .what = fmt::format("{} bytes came where {} are expected", header.size,
-                                       receive.size)});
+        raise(faults_, op,
+              {.kind = Fault::Kind::kWrongSize,
+               .peer = peer,
+               .what =
+                   fmt::format("{} bytes came where {} are expected", header.size, receive.size)});
         return nullptr;
     }
     receive.serial = header.serial;
@@ -463,7 +441,8 @@ void VerbsEndpoint::grant(Peer& peer, const PeerKey& key, Operation& op, Receive
     if (op.faulted) return;
     Link::Out out{.header = {.kind = Kind::kGrant}, .payload = {}, .targets = {}};
     if (!targets_of(*link, receive, out.payload)) {
-        raise(op, {.kind = Fault::Kind::kUnreachable, .peer = peer.rank, .what = memory_->error()});
+        raise(faults_, op,
+              {.kind = Fault::Kind::kUnreachable, .peer = peer.rank, .what = memory_->error()});
         return;
     }
     out.header.head = op.head;
