@@ -26,11 +26,23 @@ struct Name {
     const char* why;
 };
 
-Name name_for(Collective collective, const GroupShape& shape) {
+// Beyond as many ranks an exchange of all with all is more messages, and connections, than work.
+constexpr std::uint64_t kMany = 32;
+constexpr Bytes kTreeMost = 256_KiB;
+constexpr std::uint32_t kBuckets = 64;  // of one algorithm
+
+/// Two connections a rank, or some six, where an exchange of all with all takes n - 1.
+Name name_for_many(Bytes total) {
+    if (total <= kTreeMost) return {"tree", "one host of many ranks, little data: 2 log n steps"};
+    return {"ring", "one host of many ranks: two connections a rank"};
+}
+
+Name name_for(Collective collective, Bytes total, const GroupShape& shape) {
     const bool one_host = shape.uniform && shape.hosts == 1;
     const bool several = shape.uniform && shape.hosts > 1 && shape.per_host > 1;
     switch (collective) {
         case Collective::kAllReduce:
+            if (one_host && shape.n > kMany) return name_for_many(total);
             if (one_host) return {"hierarchical", "one host: two exchanges, whatever its ranks"};
             if (several)
                 return {"hierarchical", "equal hosts of several ranks: only 1/g leaves a host"};
@@ -53,7 +65,7 @@ Name name_for(Collective collective, const GroupShape& shape) {
 
 LiveChoice choose_live(Collective collective, Bytes total, const GroupShape& shape,
                        std::uint32_t root, const std::string& wanted) {
-    const Name name = name_for(collective, shape);
+    const Name name = name_for(collective, total, shape);
     LiveChoice choice;
     choice.algorithm = wanted.empty() ? name.algorithm : wanted;
     choice.why = wanted.empty() ? name.why : "asked for";
@@ -62,11 +74,17 @@ LiveChoice choose_live(Collective collective, Bytes total, const GroupShape& sha
     choice.params.slice = slice_for(total, shape);
     choice.bucket = static_cast<std::uint32_t>(
         std::countr_zero(static_cast<std::uint64_t>(choice.params.slice.count())));
+    if (collective == Collective::kAllReduce && choice.algorithm == "tree") {
+        choice.tree_of_ranks = shape.uniform && shape.hosts == 1;
+        choice.bucket += kBuckets;
+    }
     return choice;
 }
 
 PlanTemplate build_live(Collective collective, const LiveChoice& choice, const GroupShape& shape) {
-    PlanTemplate plan = build_plan(collective, choice.algorithm, shape, choice.params);
+    GroupShape seen = shape;
+    if (choice.tree_of_ranks) seen.uniform = false;
+    PlanTemplate plan = build_plan(collective, choice.algorithm, seen, choice.params);
     for (Channel& c : plan.channels) {
         c.rail = -1;
         c.plane = -1;

@@ -13,6 +13,8 @@ struct LiveChoice {
     std::string algorithm;  // name within the collective
     AlgorithmParams params;
     std::string why;  // in words
+    /// A tree takes every rank of a host for itself, instead of chains within hosts.
+    bool tree_of_ranks = false;
     /// Sizes of equal bucket get equal choices.
     std::uint32_t bucket = 0;
 };

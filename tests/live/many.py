@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Many rank processes on one machine: how long until all have joined and all-reduced once.
 
-A result beyond the limit fails; connections per rank are counted while all of them live.
+A result beyond the limit fails; so do more sockets at a rank than its neighbours in the overlay and
+in the Plan explain (a rank that is connected to all others has one for each).
 """
 import argparse
 import os
@@ -42,7 +43,8 @@ def run(ranks, transport, seconds):
     print(f"{ranks} ranks over {transport}: {took:.2f} s from the first fork to the last rank's "
           f"first all-reduce (joined within {joined:.2f} s); sockets a rank: least "
           f"{min(sockets)}, most {max(sockets)}; {'right' if right else 'WRONG'}")
-    return right and took <= seconds
+    few = ranks <= 32 or max(sockets) <= 40
+    return right and few and took <= seconds
 
 
 def main():

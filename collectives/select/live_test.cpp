@@ -1,0 +1,68 @@
+#include "collectives/select/live.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <map>
+#include <set>
+
+#include "collectives/plan/checker.hpp"
+
+namespace weft {
+namespace {
+
+using namespace literals;
+
+GroupShape one_host(std::size_t ranks) {
+    return {.n = ranks, .uniform = true, .per_host = ranks, .hosts = 1};
+}
+
+std::size_t most_peers(const PlanTemplate& plan) {
+    std::size_t most = 0;
+    for (std::uint32_t rank = 0; rank < plan.n; ++rank) {
+        std::set<std::uint32_t> peers;
+        for (std::size_t c = 0; c < plan.channels.size(); ++c)
+            for (std::size_t s = 0; s < plan.channels[c].stages.size(); ++s) {
+                for (std::uint32_t i = 0; i < send_count(plan, c, s, rank); ++i)
+                    peers.insert(send_at(plan, c, s, rank, i).peer);
+                for (std::uint32_t i = 0; i < recv_count(plan, c, s, rank); ++i)
+                    peers.insert(recv_at(plan, c, s, rank, i).peer);
+            }
+        most = std::max(most, peers.size());
+    }
+    return most;
+}
+
+TEST_CASE("Many ranks of one host connect to few others", "[unit]") {
+    const GroupShape shape = one_host(256);
+    for (const Bytes total : {8_B, 256_KiB, 64_MiB}) {
+        const LiveChoice choice = choose_live(Collective::kAllReduce, total, shape, 0);
+        const PlanTemplate plan = build_live(Collective::kAllReduce, choice, shape);
+        INFO(to_string(total) << ": " << choice.algorithm);
+        CHECK(most_peers(plan) <= 6);
+    }
+}
+
+TEST_CASE("What many ranks of one host run is an all-reduce of few steps", "[unit]") {
+    const GroupShape shape = one_host(40);
+    const LiveChoice choice = choose_live(Collective::kAllReduce, 8_B, shape, 0);
+    const CheckReport report = check_plan(build_live(Collective::kAllReduce, choice, shape));
+    INFO(report.problem);
+    CHECK(report.ok);
+    CHECK(report.steps <= 14);
+}
+
+TEST_CASE("Sizes of one bucket have one Plan", "[property]") {
+    for (const std::size_t ranks : {2, 8, 32, 33, 256})
+        for (const Collective c :
+             {Collective::kAllReduce, Collective::kAllGather, Collective::kBroadcast}) {
+            std::map<std::uint32_t, std::string> plans;
+            for (std::int64_t bytes = 1; bytes <= std::int64_t{1} << 30; bytes *= 2) {
+                const LiveChoice choice = choose_live(c, Bytes{bytes}, one_host(ranks), 0);
+                const auto known = plans.emplace(choice.bucket, choice.algorithm).first;
+                CHECK(known->second == choice.algorithm);
+            }
+        }
+}
+
+}  // namespace
+}  // namespace weft
