@@ -11,7 +11,9 @@
 #include <thread>
 
 #include "base/rng.hpp"
+#include "collectives/transport/fault/fault.hpp"
 #include "collectives/transport/rank_threads.hpp"
+#include "collectives/transport/trace/trace.hpp"
 
 namespace weft::live {
 namespace {
@@ -97,6 +99,11 @@ void for_each_transport(const TransportOptions& options,
         INFO("transport " << row.info.name);
         const std::unique_ptr<Transport> t = row.make(options);
         body(*t);
+        // What stands in between changes nothing as long as nothing goes wrong.
+        INFO("under decorators");
+        std::vector<TraceLog> logs(options.ranks);
+        const auto under = with_trace(with_faults(row.make(options), {}), logs);
+        body(*under);
     }
 }
 
