@@ -131,20 +131,37 @@ bool Executor::post_ready() {
 bool Executor::post_sends() {
     bool any = false;
     const Clock::time_point now = Clock::now();
+    waiting_.clear();
     for (auto& f : unposted_) {
-        const Channel& channel = plan_.plan().channels[f->op.channel];
-        LaneChooser& lanes = comm_.engine().lanes(f->peer);
-        const auto lane = lanes.choose(channel.rail, channel.plane, f->size, now);
-        // Without a lane it waits: for one to heal, or for the news that the peer is gone.
-        if (!lane) continue;
-        f->lane = *lane;
-        if (!endpoint_.post_send(f->peer, *lane, f->key, f->segments)) continue;
-        lanes.post(*lane, f->size, now);
+        // Behind one of its own connection that waits, so that the next one is not sent first.
+        const std::uint64_t connection = std::uint64_t{f->peer} << 32 | f->key.stream;
+        if (std::find(waiting_.begin(), waiting_.end(), connection) != waiting_.end()) continue;
+        if (!post_send(*f, now)) {
+            waiting_.push_back(connection);
+            continue;
+        }
         sending_.push_back(std::move(f));
         any = true;
     }
     unposted_.erase(std::remove(unposted_.begin(), unposted_.end(), nullptr), unposted_.end());
     return any;
+}
+
+/// By the first lane that takes it. Without one it waits: for room, for a lane to heal, or for the
+/// news that the peer is gone.
+bool Executor::post_send(Flight& f, Clock::time_point now) {
+    const Channel& channel = plan_.plan().channels[f.op.channel];
+    LaneChooser& lanes = comm_.engine().lanes(f.peer);
+    full_.clear();
+    while (const auto lane = lanes.choose(channel.rail, channel.plane, f.size, now, full_)) {
+        f.lane = *lane;
+        if (endpoint_.post_send(f.peer, *lane, f.key, f.segments)) {
+            lanes.post(*lane, f.size, now);
+            return true;
+        }
+        full_.push_back(*lane);
+    }
+    return false;
 }
 
 std::unique_ptr<Executor::Flight> Executor::take(Flights& from, const Completion& c) {

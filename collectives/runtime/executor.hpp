@@ -51,6 +51,7 @@ class Executor {
     [[nodiscard]] bool connect();
     bool post_ready();
     bool post_sends();
+    [[nodiscard]] bool post_send(Flight& f, Clock::time_point now);
     void apply(const Completion& c, const Flight& f);
     void reduce_into_place(const Completion& c, const Flight& f);
     void copy(const Operation& op);
@@ -71,9 +72,11 @@ class Executor {
     Flights unposted_;           // sends that no lane has taken yet, oldest first
     Flights sending_;
     Flights receiving_;
-    Flights spare_;                     // to be used again
-    std::optional<LiveError> failure_;  // found on the way; ends the operation
-    std::string unreachable_;           // why the last attempt to connect failed
+    Flights spare_;                       // to be used again
+    std::vector<std::uint64_t> waiting_;  // connections whose next send found no lane
+    std::vector<std::uint32_t> full_;     // lanes that have refused the send at hand
+    std::optional<LiveError> failure_;    // found on the way; ends the operation
+    std::string unreachable_;             // why the last attempt to connect failed
 };
 
 }  // namespace weft::live

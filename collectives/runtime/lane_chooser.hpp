@@ -5,9 +5,11 @@
 //
 // A lane at less than a quarter of its best sibling's rate is slow: what wants it goes elsewhere,
 // and every 200 ms one slice tries it again. When all wanted lanes are dead or slow the others are
-// taken. Rates are measured between completions while a lane is busy, so that a peer that consumes
-// late slows all its lanes alike and none is blamed.
-// One object per peer, for all communicators. Leaves out: time-outs, dead lanes' messages.
+// taken. A lane that has refused a slice for want of room is passed over for one of its own kind
+// (wanted or not, well or slow), never for a worse one: room comes back sooner. Rates are measured
+// between completions while a lane is busy, so that a peer that consumes late slows all its lanes
+// alike and none is blamed. One object per peer, for all communicators. Leaves out: time-outs, dead
+// lanes' messages.
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -21,9 +23,11 @@ class LaneChooser {
   public:
     explicit LaneChooser(std::span<const Lane> lanes);
 
-    /// rail or plane -1: any. nullopt: every lane to the peer is dead.
+    /// rail or plane -1: any. nullopt: every lane to the peer is dead, or those that would do are
+    /// `full`.
     [[nodiscard]] std::optional<std::uint32_t> choose(std::int32_t rail, std::int32_t plane,
-                                                      std::size_t size, Clock::time_point now);
+                                                      std::size_t size, Clock::time_point now,
+                                                      std::span<const std::uint32_t> full = {});
     void post(std::uint32_t lane, std::size_t size, Clock::time_point now);
     /// The peer has consumed it.
     void complete(std::uint32_t lane, std::size_t size, Clock::time_point now);
@@ -39,13 +43,22 @@ class LaneChooser {
     [[nodiscard]] bool slow(std::uint32_t lane) const;
 
   private:
+    struct Measured {
+        std::size_t bytes = 0;
+        Clock::duration time{0};
+        [[nodiscard]] bool enough() const;
+        [[nodiscard]] double rate() const {
+            return static_cast<double>(bytes) / std::chrono::duration<double>(time).count();
+        }
+    };
     struct State {
         std::size_t outstanding = 0;
         bool alive = true;
         double rate = 0;
-        Clock::time_point since;    // start of the measured window
-        std::size_t delivered = 0;  // in it
-        Clock::time_point tried;    // when a slow lane was last given a slice
+        Clock::time_point since;  // start of the window
+        Measured window;          // delivered while it was busy all the time
+        Measured bursts;          // the shorter ones before
+        Clock::time_point tried;  // when a slow lane was last given a slice
     };
     void note_best();
 

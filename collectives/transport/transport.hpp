@@ -17,7 +17,8 @@
 // Errors.    A dead lane gives kLaneDown once at the sender; each message that was on it and not
 //            consumed comes back as kSendLost, after which no byte of it can arrive any more (fence
 //            first): the caller posts it again, same key, on another lane. A lane that the
-//            transport has probed and found well again gives kLaneUp.
+//            transport has probed and found well again gives kLaneUp. A peer that has connected to
+//            this rank may be heard of, and its lanes() asked for, before this rank connects.
 //            What is wrong with a message itself is read from fault().
 // Waiting.   Only connect() blocks, with a deadline. poll() never does. To sleep: arm(), then wait
 //            for one of fds() to become readable, then disarm(): see sleep_until().

@@ -508,6 +508,48 @@ TEST_CASE("a dead lane gives back what was not consumed, and only that", "[unit]
     });
 }
 
+TEST_CASE("a lane that dies before this rank has connected is known when it has", "[unit]") {
+    for_each_transport({.ranks = 2}, [](Transport& t) {
+        const auto all = open_all(t, 2);
+        Peer &a = *all[0], &b = *all[1];
+        // Some transports connect only while the other end does so too, or looks.
+        std::atomic<bool> met{false};
+        run_ranks(2, [&](std::uint32_t rank) {
+            if (rank == 0) {
+                const Status s = a.endpoint->connect(1, soon());
+                met = true;
+                require(s.ok(), "connect");
+            }
+            std::array<Completion, 4> none;
+            while (rank == 1 && !met) require(b.endpoint->poll(none) == 0, "nothing to tell yet");
+        });
+        if (!a.endpoint->cut_lane(1, 0)) return;
+        // A few looks: it may be told now, or when this rank has connected.
+        for (int i = 0; i < 3; ++i) {
+            std::array<Completion, 4> some;
+            const std::size_t n = b.endpoint->poll(some);
+            b.pending.insert(b.pending.end(), some.begin(), some.begin() + n);
+        }
+        run_ranks(2, [&](std::uint32_t rank) {
+            require(all[rank]->endpoint->connect(1 - rank, soon()).ok(), "connect back");
+        });
+        a.begin(head_of(1, 0));
+        b.begin(head_of(1, 0));
+        REQUIRE(b.endpoint->post_send(0, 1, key(0, 0), {}));
+        a.endpoint->post_view(1, key(0, 0), 0);
+        const auto got = await(a, Completion::Kind::kReceived, b, soon());
+        REQUIRE(got.has_value());
+        CHECK(got->lane == 1);
+        a.endpoint->release(*got);
+        REQUIRE(await(b, Completion::Kind::kSent, a, soon()).has_value());
+        // Who has nothing to send by it may never learn of it.
+        for (const Completion& c : b.pending) {
+            CHECK(c.kind == Completion::Kind::kLaneDown);
+            CHECK(c.lane == 0);
+        }
+    });
+}
+
 TEST_CASE("hundreds of messages each way between all of five ranks, none lost or doubled",
           "[unit]") {
     constexpr std::uint32_t kRanks = 5;

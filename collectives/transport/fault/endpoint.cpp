@@ -87,11 +87,15 @@ FaultEndpoint::~FaultEndpoint() {
 
 Status FaultEndpoint::connect(std::uint32_t peer, Clock::time_point deadline) {
     Status status = inner_->connect(peer, deadline);
-    if (status && lanes_[peer].empty()) {
-        connected_.push_back(peer);
-        lanes_[peer].resize(inner_->lanes(peer).size());
-    }
+    if (status) meet(peer);
     return status;
+}
+
+/// A peer that connects first is met here before this rank connects to it.
+void FaultEndpoint::meet(std::uint32_t peer) {
+    if (!lanes_[peer].empty()) return;
+    connected_.push_back(peer);
+    lanes_[peer].resize(inner_->lanes(peer).size());
 }
 
 // ---- Sending ----
@@ -336,6 +340,7 @@ void FaultEndpoint::on_ghost(const Completion& c) {
 void FaultEndpoint::on(const Completion& c, Clock::time_point now) {
     using Kind = Completion::Kind;
     if (!of_message(c)) {
+        meet(c.peer);
         lanes_[c.peer][c.lane].inner_down = c.kind == Kind::kLaneDown;
         return tell(c.peer, c.lane);
     }

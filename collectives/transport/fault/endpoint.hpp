@@ -121,6 +121,7 @@ class FaultEndpoint final : public Endpoint {
         Clock::time_point until;
     };
 
+    void meet(std::uint32_t peer);
     void progress(Clock::time_point now);
     void run_schedule(Clock::time_point now);
     void run_lane(std::uint32_t peer, std::uint32_t index, Clock::time_point now);
