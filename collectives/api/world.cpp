@@ -3,15 +3,16 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <map>
 #include <optional>
 
 #include "base/units.hpp"
+#include "collectives/transport/between_processes.hpp"
 #include "collectives/transport/composite.hpp"
 #include "collectives/transport/net/card.hpp"
 #include "collectives/transport/net/ports.hpp"
 #include "collectives/transport/shm/shm.hpp"
-#include "collectives/transport/tcp/tcp.hpp"
 
 namespace weft::live {
 
@@ -63,10 +64,6 @@ std::vector<std::pair<std::string, std::string>> shared_environment(const WorldO
             {"verify", o.verify ? "1" : "0"}};
 }
 
-bool wants(const WorldOptions& o, const char* transport) {
-    return o.transport == "auto" || o.transport == transport;
-}
-
 std::vector<std::uint32_t> number_hosts(const NetControl& control) {
     std::map<std::string, std::uint32_t> numbers;
     std::vector<std::uint32_t> hosts;
@@ -102,12 +99,20 @@ WorldOptions world_options_from_environment() {
     return o;
 }
 
-Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t rank,
-                                            std::uint32_t ranks, const WorldOptions& options) {
-    if (!wants(options, "shm") && !wants(options, "tcp"))
-        refuse("transport", options.transport, "auto, shm or tcp", "auto");
+void World::check(const WorldOptions& options, std::uint32_t rank, std::uint32_t ranks) {
+    const auto& far = process_transports();
+    const bool known = options.transport == "auto" || options.transport == "shm" ||
+                       std::find(far.begin(), far.end(), options.transport) != far.end();
+    if (!known)
+        refuse("transport", options.transport,
+               fmt::format("auto, shm, {}", fmt::join(far.begin(), far.end(), ", ")), "auto");
     if (rank >= ranks)
         refuse("rank", std::to_string(rank), fmt::format("a rank below {}", ranks), "0");
+}
+
+Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t rank,
+                                            std::uint32_t ranks, const WorldOptions& options) {
+    check(options, rank, ranks);
     std::shared_ptr<World> world(new World);
     world->options_ = options;
     NetOptions net{.rank = rank, .ranks = ranks, .environment = shared_environment(options)};
@@ -119,9 +124,9 @@ Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t ra
     const auto host = net::host_identity(options.host);
     world->control_->publish(kHostCard, {host.begin(), host.end()});
 
-    std::unique_ptr<Endpoint> shm;
-    std::unique_ptr<Endpoint> tcp;
-    if (wants(options, "shm")) {
+    std::unique_ptr<Endpoint> near;
+    ProcessEndpoint far;
+    if (options.transport == "auto" || options.transport == "shm") {
         // Reading out of the sender's process costs more than two copies in the cache: all-reduce
         // of 64 MiB, 2 ranks, 30 ms against 20.6, 16 MiB 5.0 against 3.4.
         ShmOptions shared;
@@ -129,38 +134,19 @@ Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t ra
         auto made = make_shm_endpoint(*world->control_, shared);
         if (!made) return made.error();
         world->shm_ = made.value().get();
-        shm = std::move(made.value());
+        near = std::move(made.value());
     }
-    if (wants(options, "tcp"))
-        tcp =
-            make_tcp_endpoint(*world->control_, {.paths = options.paths, .verify = options.verify});
+    if (options.transport != "shm") {
+        auto made = make_process_endpoint(
+            options.transport == "auto" ? "tcp" : options.transport, *world->control_,
+            {.ports = net.ports, .paths = options.paths, .verify = options.verify});
+        if (!made) return made.error();
+        far = std::move(made.value());
+    }
     WEFT_TRY(world->control_->meet(Clock::now() + options.meet_within));
     world->hosts_ = number_hosts(*world->control_);
-
-    std::vector<std::uint8_t> route(ranks, 0);
-    bool near = false;
-    bool far = false;
-    for (std::uint32_t r = 0; r < ranks; ++r) {
-        if (r == rank) continue;
-        const bool same = shm && world->control_->same_host(r);
-        (same ? near : far) = true;
-        route[r] = same ? 0 : 1;
-        if (!same && !tcp)
-            return LiveError{.what = fmt::format("rank {} is on another host, and the transport is "
-                                                 "{}",
-                                                 r, options.transport),
-                             .rank = static_cast<int>(rank),
-                             .peer = static_cast<int>(r)};
-    }
-    if (near && far) {
-        std::vector<std::unique_ptr<Endpoint>> parts;
-        parts.push_back(std::move(shm));
-        parts.push_back(std::move(tcp));
-        world->endpoint_ = combine(std::move(parts), std::move(route));
-    } else {
-        if (far) world->shm_ = nullptr;
-        world->endpoint_ = far ? std::move(tcp) : shm ? std::move(shm) : std::move(tcp);
-    }
+    if (far.assemble) WEFT_TRY(far.assemble());
+    WEFT_TRY(world->route(std::move(near), std::move(far.endpoint)));
     const auto here = std::count(world->hosts_.begin(), world->hosts_.end(), world->hosts_[rank]);
     world->engine_ =
         std::make_unique<Engine>(*world->control_, *world->endpoint_,
@@ -168,6 +154,40 @@ Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t ra
                                                .ranks_here = static_cast<std::uint32_t>(here),
                                                .background = options.background});
     return world;
+}
+
+/// Ranks of this host through shared memory, where that is wanted, and the others the other way.
+Status World::route(std::unique_ptr<Endpoint> near, std::unique_ptr<Endpoint> far) {
+    std::vector<std::uint8_t> route(ranks(), 0);
+    bool any_near = false;
+    bool any_far = false;
+    for (std::uint32_t r = 0; r < ranks(); ++r) {
+        if (r == rank()) continue;
+        const bool same = near && control_->same_host(r);
+        (same ? any_near : any_far) = true;
+        route[r] = same ? 0 : 1;
+        if (!same && !far)
+            return LiveError{.what = fmt::format("rank {} is on another host, and the transport is "
+                                                 "{}",
+                                                 r, options_.transport),
+                             .rank = static_cast<int>(rank()),
+                             .peer = static_cast<int>(r)};
+    }
+    if (any_near && any_far) {
+        std::vector<std::unique_ptr<Endpoint>> parts;
+        parts.push_back(std::move(near));
+        parts.push_back(std::move(far));
+        endpoint_ = combine(std::move(parts), std::move(route));
+        return Done{};
+    }
+    if (any_far || !near) {
+        shm_ = nullptr;
+        near.reset();
+        endpoint_ = std::move(far);
+    } else {
+        endpoint_ = std::move(near);
+    }
+    return Done{};
 }
 
 World::~World() {

@@ -4,7 +4,8 @@
 // moves the data of all communicators over this world.
 //
 // Who is reached how: ranks of one host through shared memory, others over TCP lanes between ports
-// of equal rail and plane. The transport can be forced ("shm", "tcp").
+// of equal rail and plane. The transport can be forced: "shm", "tcp", or "verbs" and "mpi", by
+// which ranks of one host reach each other too.
 // Threads: any. Leaves out: collectives (comm.hpp).
 #include <cstdint>
 #include <memory>
@@ -21,7 +22,7 @@ namespace weft::live {
 class ShmEndpoint;
 
 struct WorldOptions {
-    /// "auto", "shm", "tcp".
+    /// "auto", "shm", "tcp", "verbs", "mpi".
     std::string transport = "auto";
     /// NIC ports to listen on and connect from (net/ports.hpp). Empty: the loopback address alone.
     std::string interfaces;
@@ -72,6 +73,8 @@ class World {
 
   private:
     World() = default;
+    static void check(const WorldOptions& options, std::uint32_t rank, std::uint32_t ranks);
+    Status route(std::unique_ptr<Endpoint> near, std::unique_ptr<Endpoint> far);
 
     WorldOptions options_;
     std::unique_ptr<NetControl> control_;

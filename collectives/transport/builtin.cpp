@@ -4,7 +4,9 @@
 #include <poll.h>
 
 #include "base/rng.hpp"
+#include "collectives/transport/between_processes.hpp"
 #include "collectives/transport/inproc/inproc.hpp"
+#include "collectives/transport/mpi/mpi.hpp"
 #include "collectives/transport/shm/shm.hpp"
 #include "collectives/transport/tcp/tcp.hpp"
 #include "collectives/transport/transport.hpp"
@@ -15,6 +17,14 @@
 namespace weft::live {
 
 using namespace std::chrono_literals;
+
+namespace {
+
+#ifndef WEFT_VERBS
+constexpr const char* kNoVerbs = "this build has no verbs: libibverbs-dev was not there";
+#endif
+
+}  // namespace
 
 std::uint64_t OperationHead::digest() const {
     const std::uint64_t kinds = std::uint64_t{collective} << 16 | std::uint64_t{dtype} << 8 |
@@ -66,6 +76,61 @@ std::size_t total_size(Segments segments) {
     return size;
 }
 
+namespace {
+
+Outcome<ProcessEndpoint> tcp_between(NetControl& control, const ProcessOptions& o) {
+    return ProcessEndpoint{make_tcp_endpoint(control, {.paths = o.paths, .verify = o.verify}), {}};
+}
+
+Outcome<ProcessEndpoint> mpi_between(NetControl& control, const ProcessOptions& o) {
+    auto made = make_mpi_endpoint(control, {.lanes = o.paths, .threads = {}});
+    if (!made) return made.error();
+    MpiEndpoint* endpoint = made.value().get();
+    return ProcessEndpoint{std::move(made.value()), [endpoint] { return endpoint->assemble(); }};
+}
+
+Outcome<ProcessEndpoint> verbs_between(NetControl& control, const ProcessOptions& o) {
+#ifdef WEFT_VERBS
+    auto made = make_verbs_endpoint(control, {.ports = o.ports, .paths = o.paths});
+    if (!made) return made.error();
+    return ProcessEndpoint{std::move(made.value()), {}};
+#else
+    (void)control;
+    (void)o;
+    return LiveError{.what = kNoVerbs};
+#endif
+}
+
+struct Between {
+    const char* name;
+    Outcome<ProcessEndpoint> (*make)(NetControl&, const ProcessOptions&);
+};
+constexpr std::array kBetween{Between{"tcp", tcp_between}, Between{"verbs", verbs_between},
+                              Between{"mpi", mpi_between}};
+
+}  // namespace
+
+const std::vector<std::string>& process_transports() {
+    static const std::vector<std::string> names = [] {
+        std::vector<std::string> all;
+        for (const Between& b : kBetween) all.emplace_back(b.name);
+        return all;
+    }();
+    return names;
+}
+
+Outcome<ProcessEndpoint> make_process_endpoint(const std::string& transport, NetControl& control,
+                                               const ProcessOptions& options) {
+    for (const Between& b : kBetween)
+        if (transport == b.name) return b.make(control, options);
+    throw ConfigError({.file = {},
+                       .line = 0,
+                       .key = "transport",
+                       .found = transport,
+                       .expected = "tcp, verbs or mpi",
+                       .example = "tcp"});
+}
+
 const Registry<MakeTransport>& transports() {
     static const Registry<MakeTransport> rows = [] {
         Registry<MakeTransport> r("--transport");
@@ -104,7 +169,7 @@ const Registry<MakeTransport>::Row& transport_named(const std::string& name) {
 #ifdef WEFT_VERBS
     const std::string why = why_no_verbs();
 #else
-    const std::string why = "this build has no verbs: libibverbs-dev was not there";
+    const std::string why = kNoVerbs;
 #endif
     throw ConfigError({.file = {},
                        .line = 0,

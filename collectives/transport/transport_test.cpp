@@ -12,6 +12,7 @@
 
 #include "base/rng.hpp"
 #include "collectives/transport/fault/fault.hpp"
+#include "collectives/transport/mpi/mpi.hpp"
 #include "collectives/transport/rank_threads.hpp"
 #include "collectives/transport/trace/trace.hpp"
 
@@ -89,10 +90,15 @@ std::vector<std::byte> pattern(std::size_t size, std::uint64_t seed) {
     return out;
 }
 
-/// WEFT_TRANSPORT in the environment: that one alone.
+/// WEFT_TRANSPORT in the environment: that one alone. "mpi", which has no threads for ranks
+/// elsewhere, is tried on request.
 void for_each_transport(const TransportOptions& options,
                         const std::function<void(Transport&)>& body) {
     const char* only = std::getenv("WEFT_TRANSPORT");
+    if (only != nullptr && only == std::string("mpi")) {
+        const std::unique_ptr<Transport> t = make_mpi(options);
+        return body(*t);
+    }
     if (only != nullptr) REQUIRE(transports().find(only) != nullptr);
     for (const auto& row : transports().rows()) {
         if (only != nullptr && row.info.name != only) continue;

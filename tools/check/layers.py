@@ -43,7 +43,7 @@ THIRD_PARTY = [
     (r"sodium", r"collectives/transport/net/"),
     (r"infiniband/", r"collectives/transport/verbs/"),
     (r"linux/", r"collectives/transport/"),
-    (r"(mpi|gloo/)", r"tools/peers/"),
+    (r"(mpi\.h|gloo/)", r"(tools/peers/|tests/live/|collectives/transport/mpi/module\.cpp)"),
     (r"(fmt/|sys/|arpa/|net/|netinet/|netpacket/|\w+\.h$)", r""),  # fmt and the system: anywhere
 ]
 

@@ -96,8 +96,9 @@ function(weft_install)
           FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weft)
   install(TARGETS weft RUNTIME)
   install(TARGETS weft_c EXPORT weft_targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-  install(FILES ${PROJECT_SOURCE_DIR}/collectives/api/include/weft.h
-    ${PROJECT_SOURCE_DIR}/collectives/api/include/weft.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  set(headers ${PROJECT_SOURCE_DIR}/collectives/api/include)
+  install(FILES ${headers}/weft.h ${headers}/weft.hpp ${headers}/weft_mpi.h
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   # Relative, so that an installed tree can be moved.
   file(RELATIVE_PATH WEFT_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
   configure_file(${PROJECT_SOURCE_DIR}/tools/cmake/weft.pc.in ${PROJECT_BINARY_DIR}/weft.pc @ONLY)

@@ -1,4 +1,4 @@
-/* weft.h: collectives among processes over shared memory and TCP, as C.
+/* weft.h: collectives among processes, as C.
  *
  * Every function returns a weft_result_t; weft_last_error() says in one line what went wrong, with
  * ranks, operation and times. Nothing waits without a limit: patience is an option. Memory of a
@@ -75,7 +75,7 @@ typedef struct {
 /* NULL or 0 in a field: its default. */
 typedef struct {
     size_t size;            /* sizeof(weft_options_t) */
-    const char* transport;  /* "auto", "shm", "tcp" */
+    const char* transport;  /* "auto", "shm", "tcp", "verbs", "mpi" */
     const char* interfaces; /* "eth0:0:0,eth1:1:0": interface:rail:plane */
     const char* host;       /* sets ranks of one machine apart */
     const char* algorithm;  /* "ring", ...; NULL: by size and shape */
