@@ -457,7 +457,7 @@ weft_result_t weft_counters(weft_comm_t comm, weft_counters_t* counters) {
     return guarded([&] {
         if (!counters) refuse("counters", "a null pointer", "where to put them");
         const live::Counters c = at(comm).comm->counters();
-        const weft_counters_t all{counters->size, c.operations, c.failed, c.bytes, c.tiny};
+        const weft_counters_t all{counters->size, c.operations, c.failed, c.bytes, c.shared};
         std::memcpy(counters, &all, std::min(counters->size, sizeof all));
         return WEFT_SUCCESS;
     });

@@ -103,7 +103,7 @@ TEST_CASE("groups, decisions and counters through the C functions", "[unit]") {
         require(data[5] == 2, "the sum");
         char text[512];
         good(weft_explain_allreduce(comm, data.size(), WEFT_FLOAT32, text, sizeof text), "explain");
-        require(std::strstr(text, "allreduce/") == text, text);
+        require(std::strstr(text, "shared memory, one shot") == text, text);
         require(weft_explain_allreduce(comm, 1, WEFT_FLOAT32, text, 3) == WEFT_INVALID_ARGUMENT,
                 "a text that does not fit");
         char history[65536];
@@ -112,7 +112,8 @@ TEST_CASE("groups, decisions and counters through the C functions", "[unit]") {
         weft_counters_t counters{};
         counters.size = sizeof counters;
         good(weft_counters(comm, &counters), "counters");
-        require(counters.operations == 2 && counters.tiny == 1 && counters.failed == 0, "counted");
+        require(counters.operations == 2 && counters.shared == 2 && counters.failed == 0,
+                "counted");
         good(weft_comm_finalize(half), "finalize");
         // Broken on purpose, it says so, and what lives goes on.
         good(weft_comm_revoke(comm), "revoke");

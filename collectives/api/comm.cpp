@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/rng.hpp"
-#include "collectives/api/tiny.hpp"
+#include "collectives/api/shared.hpp"
 #include "collectives/runtime/kernels.hpp"
 #include "collectives/select/live.hpp"
 
@@ -17,6 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kHistory = 256;
+constexpr const char* kWhyShared = "all ranks on one host, blocking: no messages";
 constexpr ContextId kShrunk = 0x80000000U;  // those of split() count up from 1
 
 std::uint64_t total_bytes(const CollectiveCall& call, std::uint32_t ranks) {
@@ -119,14 +120,14 @@ const Comm::Chosen& Comm::choose(const CollectiveCall& call) {
     return c;
 }
 
-TinyCollectives* Comm::tiny() {
-    if (tiny_tried_) return tiny_.get();
-    tiny_tried_ = true;
+SharedCollectives* Comm::shared() {
+    if (shared_tried_) return shared_.get();
+    shared_tried_ = true;
     if (!world_->shared_memory() || shape_.hosts != 1 || !shape_.uniform || ranks() < 2 ||
         ranks() > ShmBoard::kMembers)
         return nullptr;
     // All have a place, or nobody uses his.
-    auto opened = TinyCollectives::open(*world_, communicator_);
+    auto opened = SharedCollectives::open(*world_, communicator_);
     std::uint8_t mine = opened && opened.value() ? 1 : 0;
     const Chosen& c = choose({.collective = Collective::kAllReduce,
                               .input = &mine,
@@ -137,23 +138,24 @@ TinyCollectives* Comm::tiny() {
     const Status s = communicator_.run(
         *c.plan,
         {.buffers = {&mine, &mine}, .count = 1, .dtype = DataType::kU8, .op = ReduceOp::kMin});
-    if (s && mine == 1) tiny_ = std::move(opened.value());
-    return tiny_.get();
+    if (s && mine == 1) shared_ = std::move(opened.value());
+    shared_now_.store(shared_.get());
+    return shared_.get();
+}
+
+SharedCollectives* Comm::shared_for(const CollectiveCall& call) {
+    const bool free = world_->options().algorithm.empty();
+    return free && SharedCollectives::fits(call, ranks()) ? shared() : nullptr;
 }
 
 Status Comm::run(const CollectiveCall& call) {
     check(call);
     const Clock::time_point began = Clock::now();
-    if (world_->options().algorithm.empty() && TinyCollectives::fits(call, ranks()))
-        if (TinyCollectives* t = tiny()) {
-            const Status s = t->run(call);
-            const std::lock_guard lock(noting_);
-            ++counters_.operations;
-            ++counters_.tiny;
-            counters_.bytes += total_bytes(call, ranks());
-            if (!s) ++counters_.failed;
-            return s;
-        }
+    if (SharedCollectives* memory = shared_for(call)) {
+        const Status s = memory->run(call);
+        note_shared(call, s.ok(), began);
+        return s;
+    }
     const Prepared p = prepare(call);
     OperationRecord record = p.record;
     const Status s = communicator_.run(*p.plan, p.call);
@@ -299,6 +301,7 @@ Outcome<std::unique_ptr<Comm>> Comm::shrink() {
 void Comm::abort(const std::string& why) {
     world_->engine().abort(communicator_, {.what = why, .rank = static_cast<int>(world_->rank())},
                            Alarm::Kind::kAborted);
+    leave_shared();
 }
 
 void Comm::revoke() {
@@ -306,6 +309,31 @@ void Comm::revoke() {
         communicator_,
         {.what = "the communicator is revoked", .rank = static_cast<int>(world_->rank())},
         Alarm::Kind::kRevoked);
+    leave_shared();
+}
+
+void Comm::leave_shared() {
+    // Broken already: whoever has not begun yet does not begin.
+    if (SharedCollectives* memory = shared_now_.load()) memory->leave();
+}
+
+void Comm::note_shared(const CollectiveCall& call, bool ok, Clock::time_point began) {
+    const std::uint64_t bytes = total_bytes(call, ranks());
+    if (ok && SharedCollectives::is_small(call, ranks())) {  // a record costs as much as it takes
+        const std::lock_guard lock(noting_);
+        ++counters_.operations;
+        ++counters_.shared;
+        counters_.bytes += bytes;
+        return;
+    }
+    note({.collective = call.collective,
+          .bytes = bytes,
+          .plan = SharedCollectives::how(call, ranks()),
+          .why = kWhyShared,
+          .seconds = seconds_since(began),
+          .ok = ok});
+    const std::lock_guard lock(noting_);
+    ++counters_.shared;
 }
 
 void Comm::note(const OperationRecord& record) {
@@ -329,11 +357,11 @@ Counters Comm::counters() const {
 }
 
 OperationRecord Comm::explain(const CollectiveCall& call) {
-    if (world_->options().algorithm.empty() && TinyCollectives::fits(call, ranks()) && tiny())
+    if (shared_for(call) != nullptr)
         return {.collective = call.collective,
                 .bytes = total_bytes(call, ranks()),
-                .plan = "tiny",
-                .why = "at most 8 KiB a rank, all ranks on one host: shared memory, no messages"};
+                .plan = SharedCollectives::how(call, ranks()),
+                .why = kWhyShared};
     const Chosen& c = choose(call);
     return {.collective = call.collective,
             .bytes = total_bytes(call, ranks()),

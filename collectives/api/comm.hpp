@@ -5,9 +5,10 @@
 // Order. All members call the same collectives in the same order; a difference is an error that
 // names two of them. Calls that block and calls that return a request are two kinds: a collective
 // is called the same way by all members.
-// Tiny collectives (a contribution of at most 8 KiB, all ranks on one host, blocking) go through
-// shared memory without messages and reduce in order of ranks (tiny.hpp).
+// Blocking collectives of ranks of one host go through shared memory without messages and reduce in
+// order of ranks (shared.hpp); the others by a Plan.
 // Errors break a communicator at all its members; shrink() makes a new one of those that live.
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -23,7 +24,7 @@
 
 namespace weft::live {
 
-class TinyCollectives;
+class SharedCollectives;
 
 /// One call. `count` is of elements: all-reduce, broadcast: of the vector; the others: of one
 /// rank's block, as in MPI and NCCL.
@@ -55,7 +56,7 @@ struct Counters {
     std::uint64_t operations = 0;
     std::uint64_t failed = 0;
     std::uint64_t bytes = 0;
-    std::uint64_t tiny = 0;  // of the operations: without messages
+    std::uint64_t shared = 0;  // of the operations: through shared memory, without messages
 };
 
 class Comm;
@@ -143,7 +144,11 @@ class Comm {
     [[nodiscard]] Prepared prepare(const CollectiveCall& call);
     [[nodiscard]] const Chosen& choose(const CollectiveCall& call);
     void check(const CollectiveCall& call) const;
-    [[nodiscard]] TinyCollectives* tiny();
+    [[nodiscard]] SharedCollectives* shared();
+    /// Null: the call goes by messages.
+    [[nodiscard]] SharedCollectives* shared_for(const CollectiveCall& call);
+    void note_shared(const CollectiveCall& call, bool ok, Clock::time_point began);
+    void leave_shared();
     [[nodiscard]] std::vector<std::uint32_t> survivors() const;
     [[nodiscard]] ContextId context_of(const std::vector<std::uint32_t>& living) const;
     void note(const OperationRecord& record);
@@ -151,8 +156,9 @@ class Comm {
     std::shared_ptr<World> world_;
     GroupShape shape_;
     Communicator communicator_;
-    std::unique_ptr<TinyCollectives> tiny_;
-    bool tiny_tried_ = false;
+    std::unique_ptr<SharedCollectives> shared_;
+    std::atomic<SharedCollectives*> shared_now_{nullptr};  // for other threads
+    bool shared_tried_ = false;
     std::mutex choosing_;
     std::map<std::tuple<Collective, std::uint32_t, std::uint32_t>, Chosen> chosen_;
     mutable std::mutex noting_;

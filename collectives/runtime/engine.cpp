@@ -7,6 +7,7 @@
 #include "collectives/runtime/agreement.hpp"
 #include "collectives/runtime/communicator.hpp"
 #include "collectives/runtime/executor.hpp"
+#include "collectives/runtime/relax.hpp"
 
 namespace weft::live {
 
@@ -21,12 +22,6 @@ constexpr auto kNextInquiry = 200ms;
 constexpr auto kLongestNap = 100ms;
 constexpr auto kAnswerEvery = 5ms;  // while nothing is under way here
 constexpr auto kShortNap = 1ms;     // of one who waits for what the leader does not look at
-
-void relax() {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
-}
 
 }  // namespace
 

@@ -64,9 +64,9 @@ const KernelLevel& kernel_level() {
 }
 
 void reduce(DataType type, ReduceOp op, const void* incoming, const void* local, void* out,
-            std::size_t count) {
+            std::size_t count, Write write) {
     check(type, op);
-    kernel_level().reduce(type, op, incoming, local, out, count);
+    kernel_level().reduce(type, op, incoming, local, out, count, write);
 }
 
 void reduce_scaled(DataType type, const void* factor, const void* incoming, const void* local,
@@ -78,6 +78,10 @@ void reduce_scaled(DataType type, const void* factor, const void* incoming, cons
 void scale(DataType type, const void* factor, const void* in, void* out, std::size_t count) {
     check(type);
     kernel_level().scale(type, factor, in, out, count);
+}
+
+void copy_past(const void* in, void* out, std::size_t bytes) {
+    kernel_level().copy_past(in, out, bytes);
 }
 
 void divide(DataType type, void* data, std::size_t count, std::uint32_t n) {

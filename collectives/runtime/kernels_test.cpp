@@ -243,11 +243,14 @@ struct Example {
     void check(const KernelLevel& level) const {
         const std::string what = fmt::format("{} {}", level.name, name_of(op));
         std::vector<std::byte> got(out.size());
-        level.reduce(type, op, a.data(), b.data(), got.data(), count);
+        level.reduce(type, op, a.data(), b.data(), got.data(), count, Write::kBySize);
         check_elements(what, type, got.data(), out, count);
         std::vector<std::byte> in_place = b;
-        level.reduce(type, op, a.data(), in_place.data(), in_place.data(), count);
+        level.reduce(type, op, a.data(), in_place.data(), in_place.data(), count, Write::kBySize);
         check_elements(what + " in place", type, in_place.data(), out, count);
+        in_place = a;
+        level.reduce(type, op, in_place.data(), b.data(), in_place.data(), count, Write::kPast);
+        check_elements(what + " in the other's place", type, in_place.data(), out, count);
     }
     DataType type;
     ReduceOp op;
@@ -303,7 +306,8 @@ TEST_CASE("any count at any address, and not a byte beyond", "[unit]") {
                 std::copy(e.b.begin(), e.b.end(),
                           b.begin() + static_cast<std::ptrdiff_t>(shift + 1));
                 level.reduce(type, e.op, a.data() + shift, b.data() + shift + 1,
-                             out.data() + shift + 3, count);
+                             out.data() + shift + 3, count,
+                             count % 2 == 0 ? Write::kBySize : Write::kPast);
                 check_elements(level.name, type, out.data() + shift + 3, e.out, count);
                 for (std::size_t i = 0; i < out.size(); ++i)
                     if ((i < shift + 3 || i >= shift + 3 + count * size) &&
@@ -325,15 +329,29 @@ TEST_CASE("large outputs, streamed past the caches, have the same bits", "[unit]
     }
     std::vector<std::uint16_t> expected = b;
     kernel_levels().front().reduce(DataType::kBf16, ReduceOp::kSum, a.data(), expected.data(),
-                                   expected.data(), count);
+                                   expected.data(), count, Write::kBySize);
     for (const KernelLevel& level : kernel_levels())
         for (const std::size_t shift : {2, 5}) {  // at an element, and between two
             std::vector<std::byte> out(2 * count + 64, std::byte{0xa5});
             level.reduce(DataType::kBf16, ReduceOp::kSum, a.data(), b.data(), out.data() + shift,
-                         count);
+                         count, Write::kBySize);
             CHECK(std::memcmp(out.data() + shift, expected.data(), 2 * count) == 0);
             CHECK(out[shift - 1] == std::byte{0xa5});
             CHECK(out[shift + 2 * count] == std::byte{0xa5});
+        }
+}
+
+TEST_CASE("copies past the caches: any size at any address, and not a byte beyond", "[unit]") {
+    std::vector<std::byte> in(5000);
+    for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<std::byte>(i * 7 + i / 256);
+    for (const KernelLevel& level : kernel_levels())
+        for (std::size_t size = 0; size < 4800; size += 1 + size / 3) {
+            const std::size_t shift = size % 71;
+            std::vector<std::byte> out(in.size() + 64, std::byte{0xa5});
+            level.copy_past(in.data() + size % 3, out.data() + 1 + shift, size);
+            CHECK(std::memcmp(out.data() + 1 + shift, in.data() + size % 3, size) == 0);
+            CHECK(out[shift] == std::byte{0xa5});
+            CHECK(out[1 + shift + size] == std::byte{0xa5});
         }
 }
 

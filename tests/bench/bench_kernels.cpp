@@ -60,7 +60,7 @@ void roofline(benchmark::State& state, const KernelLevel& level, DataType type, 
         }));
         kernel.push_back(seconds([&] {
             for (std::size_t i = 0; i < times; ++i) {
-                level.reduce(type, op, a.get(), b.get(), to, bytes / size_of(type));
+                level.reduce(type, op, a.get(), b.get(), to, bytes / size_of(type), Write::kBySize);
                 benchmark::ClobberMemory();
             }
         }));

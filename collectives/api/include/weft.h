@@ -171,8 +171,8 @@ typedef struct {
     size_t size; /* sizeof(weft_counters_t) */
     uint64_t operations;
     uint64_t failed;
-    uint64_t bytes; /* nccl-tests totals */
-    uint64_t tiny;  /* operations that needed no messages */
+    uint64_t bytes;  /* nccl-tests totals */
+    uint64_t shared; /* operations through shared memory, without messages */
 } weft_counters_t;
 WEFT_API weft_result_t weft_counters(weft_comm_t comm, weft_counters_t* counters);
 

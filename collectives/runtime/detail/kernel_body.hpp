@@ -313,7 +313,7 @@ WEFT_INLINE void part(const std::byte* a, const std::byte* b, std::byte* out, st
 /// out = f(a, b), `out` perhaps one of the two.
 template <class F>
 WEFT_INLINE void for_vectors(const void* from_a, const void* from_b, void* to, std::size_t bytes,
-                             std::size_t element, F f) {
+                             std::size_t element, F f, Write write = Write::kBySize) {
     const auto* a = static_cast<const std::byte*>(from_a);
     const auto* b = static_cast<const std::byte*>(from_b);
     auto* out = static_cast<std::byte*>(to);
@@ -330,9 +330,13 @@ WEFT_INLINE void for_vectors(const void* from_a, const void* from_b, void* to, s
     };
     std::size_t i = 0;
     const std::size_t head = -reinterpret_cast<std::uintptr_t>(to) % kWidth;
-    if (bytes >= kStreamedBytes && to != from_a && to != from_b && head % element == 0) {
+    const bool past = bytes >= (write == Write::kPast ? kWidth : kStreamedBytes);
+    if (past && to != from_a && to != from_b && head % element == 0) {
         part(a, b, out, head, f);
         i = lines(head, Stream{});
+        const std::size_t rest = i + (bytes - i) / kWidth * kWidth;
+        vectors(i, rest, Stream{});
+        i = rest;
         streamed_all();
     }
     i = lines(i, Store{});
@@ -349,7 +353,12 @@ Raw repeated(const void* factor) {
     return load(all);
 }
 
-// ---- The four kernels ----
+// ---- The kernels ----
+
+void copy_past(const void* in, void* out, std::size_t bytes) {
+    for_vectors(
+        in, in, out, bytes, 1, [](Raw x, Raw) { return x; }, Write::kPast);
+}
 
 /// Calls f with a value of the element type.
 template <class F>
@@ -383,26 +392,27 @@ WEFT_INLINE void with_type(DataType type, F f) {
 }
 
 template <class T, class Op>
-void reduce_as(const void* incoming, const void* local, void* out, std::size_t count) {
-    for_vectors(incoming, local, out, count * sizeof(T), sizeof(T),
-                [](Raw a, Raw b) { return Lanes<T>::template apply<Op>(a, b); });
+void reduce_as(const void* incoming, const void* local, void* out, std::size_t count, Write write) {
+    for_vectors(
+        incoming, local, out, count * sizeof(T), sizeof(T),
+        [](Raw a, Raw b) { return Lanes<T>::template apply<Op>(a, b); }, write);
 }
 
 void reduce_all(DataType type, ReduceOp op, const void* incoming, const void* local, void* out,
-                std::size_t count) {
+                std::size_t count, Write write) {
     with_type(type, [&](auto zero) {
         using T = decltype(zero);
         switch (op) {
             case ReduceOp::kSum:
             case ReduceOp::kAvg:
             case ReduceOp::kPreMulSum:
-                return reduce_as<T, Sum>(incoming, local, out, count);
+                return reduce_as<T, Sum>(incoming, local, out, count, write);
             case ReduceOp::kProd:
-                return reduce_as<T, Prod>(incoming, local, out, count);
+                return reduce_as<T, Prod>(incoming, local, out, count, write);
             case ReduceOp::kMin:
-                return reduce_as<T, Min>(incoming, local, out, count);
+                return reduce_as<T, Min>(incoming, local, out, count, write);
             case ReduceOp::kMax:
-                return reduce_as<T, Max>(incoming, local, out, count);
+                return reduce_as<T, Max>(incoming, local, out, count, write);
         }
     });
 }

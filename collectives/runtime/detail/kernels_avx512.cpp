@@ -4,7 +4,7 @@
 namespace weft::live::detail {
 
 KernelLevel avx512_kernels() {
-    return {"avx512", reduce_all, reduce_scaled_all, scale_all, divide_all};
+    return {"avx512", reduce_all, reduce_scaled_all, scale_all, divide_all, copy_past};
 }
 
 }  // namespace weft::live::detail

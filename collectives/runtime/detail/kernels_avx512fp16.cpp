@@ -4,7 +4,7 @@
 namespace weft::live::detail {
 
 KernelLevel avx512fp16_kernels() {
-    return {"avx512fp16", reduce_all, reduce_scaled_all, scale_all, divide_all};
+    return {"avx512fp16", reduce_all, reduce_scaled_all, scale_all, divide_all, copy_past};
 }
 
 }  // namespace weft::live::detail

@@ -4,7 +4,7 @@
 namespace weft::live::detail {
 
 KernelLevel baseline_kernels() {
-    return {"baseline", reduce_all, reduce_scaled_all, scale_all, divide_all};
+    return {"baseline", reduce_all, reduce_scaled_all, scale_all, divide_all, copy_past};
 }
 
 }  // namespace weft::live::detail

@@ -121,6 +121,15 @@ ShmBoard::Seen ShmBoard::look(std::size_t member, std::uint64_t generation, std:
     return Seen::kHere;
 }
 
+std::byte* ShmBoard::window(std::uint64_t generation) {
+    return endpoint_.page().windows[place_][generation % 2];
+}
+
+const std::byte* ShmBoard::window_of(std::size_t member, std::uint64_t generation) const {
+    const Member& m = members_[member];
+    return m.page->windows[m.place][generation % 2];
+}
+
 void ShmBoard::settle() {
     endpoint_.ring(ranks_, true);
 }

@@ -1,7 +1,8 @@
 #pragma once
-// ShmBoard: tiny collectives among ranks that share memory, without messages. Each member writes
+// ShmBoard: collectives among ranks that share memory, without messages. Each member writes
 // its contribution to a place of its own and reads those of the others where they lie: an
-// all-reduce of 8 bytes costs one cache line written and one read per member. Up to 8 KiB a member.
+// all-reduce of 8 bytes costs one cache line written and one read per member. Up to 8 KiB a member,
+// and a window of 256 KiB beside them, which is touched when it is used.
 //
 // Use, for generations 1, 2, 3, ... (all-reduce; an all-gather or barrier reads less):
 //   while (!board.may_publish(g)) rest();          // true at once where every operation reads all
@@ -28,7 +29,8 @@ namespace weft::live {
 
 class ShmBoard {
   public:
-    static constexpr std::size_t kMost = 8192;  // bytes of a contribution
+    static constexpr std::size_t kMost = 8192;                      // bytes of a contribution
+    static constexpr std::size_t kWindow = std::size_t{256} << 10;  // apart from it
     static constexpr std::size_t kMembers = 32;
 
     /// `members`: world ranks, this one among them, all others connected to `endpoint`, which
@@ -52,6 +54,10 @@ class ShmBoard {
     };
     [[nodiscard]] Seen look(std::size_t member, std::uint64_t generation, std::uint64_t digest,
                             std::span<const std::byte>& bytes);
+    /// This member's window of a generation, to be written before publish(); another's, readable
+    /// from when look() has shown that generation, as long as its contribution.
+    [[nodiscard]] std::byte* window(std::uint64_t generation);
+    [[nodiscard]] const std::byte* window_of(std::size_t member, std::uint64_t generation) const;
     /// Wakes whoever went to sleep in the moment in which this rank published. Before sleeping and
     /// after each operation; not in publish(), where it would cost a third of the time.
     void settle();

@@ -1,5 +1,6 @@
 #include "collectives/transport/shm/board.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <thread>
@@ -178,6 +179,33 @@ TEST_CASE("shm board: what was published last is there for a member that comes l
     CHECK(seen.size() == 3);
     CHECK(two.open(1, 17) != nullptr);  // its place is used again, when no other is left
     CHECK(slow->look(1, 2, kDigest, seen) == ShmBoard::Seen::kNothing);
+}
+
+TEST_CASE("shm board: windows of two generations, and of several boards, are apart", "[unit]") {
+    TwoRanks two;
+    std::span<const std::byte> seen;
+    const auto a1 = two.open(0, 1);
+    const auto a2 = two.open(0, 2);
+    const auto b1 = two.open(1, 1);
+    const auto b2 = two.open(1, 2);
+    const auto fill = [](ShmBoard& board, std::uint64_t generation, int with) {
+        std::fill_n(board.window(generation), ShmBoard::kWindow, static_cast<std::byte>(with));
+        board.publish(generation, kDigest, {});
+    };
+    fill(*b1, 1, 1);
+    fill(*b1, 2, 2);
+    fill(*b2, 1, 3);
+    fill(*b2, 2, 4);
+    int expected = 0;
+    for (ShmBoard* board : {a1.get(), a2.get()})
+        for (const std::uint64_t generation : {1U, 2U}) {
+            ++expected;
+            REQUIRE(board->look(1, generation, kDigest, seen) == ShmBoard::Seen::kHere);
+            const std::byte* window = board->window_of(1, generation);
+            CHECK(
+                std::count(window, window + ShmBoard::kWindow, static_cast<std::byte>(expected)) ==
+                std::ptrdiff_t{ShmBoard::kWindow});
+        }
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ void set(T& at, T value) {
     std::atomic_ref<T>(at).store(value, std::memory_order_relaxed);
 }
 
-constexpr std::uint32_t kMagic = 0x57534d31;  // "WSM1": the layout's version
+constexpr std::uint32_t kMagic = 0x57534d32;  // "WSM2": the layout's version
 constexpr std::size_t kLine = 64;
 constexpr std::size_t kPage = 4096;
 
@@ -119,6 +119,7 @@ static_assert(kHalfBytes % kLine == 0);
 /// One member's two places of a board (board.hpp).
 struct BoardPlace {
     static constexpr std::size_t kMost = 8192;
+    static constexpr std::size_t kWindow = std::size_t{256} << 10;
     struct Generation {
         std::uint64_t number;  // written last
         std::uint64_t digest;
@@ -128,6 +129,8 @@ struct BoardPlace {
     Generation generations[2];
 };
 static_assert(sizeof(BoardPlace::Generation) % kLine == 0);
+/// What the same two show beside their few bytes, apart: memory that is touched when it is used.
+using BoardWindow = std::byte[BoardPlace::kWindow];
 
 /// The head of a rank's segment; the arena follows.
 struct RankPage {
@@ -149,6 +152,7 @@ struct RankPage {
     std::uint64_t ended[kBoards];  // 0: in use; else its board ended, as the so-many-th
     alignas(kLine) Head heads[kHeads];
     alignas(kPage) BoardPlace boards[kBoards];
+    alignas(kPage) BoardWindow windows[kBoards][2];
 };
 static_assert(sizeof(RankPage) % kPage == 0);
 

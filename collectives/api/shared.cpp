@@ -1,4 +1,4 @@
-#include "collectives/api/tiny.hpp"
+#include "collectives/api/shared.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -7,6 +7,7 @@
 
 #include "collectives/runtime/agreement.hpp"
 #include "collectives/runtime/kernels.hpp"
+#include "collectives/runtime/relax.hpp"
 #include "collectives/transport/shm/shm.hpp"
 
 namespace weft::live {
@@ -18,15 +19,7 @@ using namespace std::chrono_literals;
 constexpr auto kFirstInquiry = 50ms;
 constexpr auto kNextInquiry = 200ms;
 // Set in the head of what goes this way, so that it never agrees with what goes by messages.
-constexpr std::uint8_t kTinyKind = 1;
-// Of all ranks' contributions together.
-constexpr std::size_t kMostInPieces = 256 * 1024;
-
-void relax() {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
-}
+constexpr std::uint8_t kSharedKind = 1;
 
 bool reduces(Collective c) {
     return c == Collective::kAllReduce || c == Collective::kReduceScatter;
@@ -46,47 +39,37 @@ std::size_t contribution(const CollectiveCall& call, std::uint32_t ranks) {
 
 }  // namespace
 
-Outcome<std::unique_ptr<TinyCollectives>> TinyCollectives::open(World& world,
-                                                                Communicator& communicator) {
+Outcome<std::unique_ptr<SharedCollectives>> SharedCollectives::open(World& world,
+                                                                    Communicator& communicator) {
     WEFT_TRY(world.engine().connect(communicator));
     auto board =
         ShmBoard::open(*world.shared_memory(), communicator.context(), communicator.members());
-    if (!board) return std::unique_ptr<TinyCollectives>();
-    return std::unique_ptr<TinyCollectives>(
-        new TinyCollectives(world, communicator, std::move(board)));
+    if (!board) return std::unique_ptr<SharedCollectives>();
+    return std::unique_ptr<SharedCollectives>(
+        new SharedCollectives(world, communicator, std::move(board)));
 }
 
-TinyCollectives::TinyCollectives(World& world, Communicator& communicator,
-                                 std::unique_ptr<ShmBoard> board)
+SharedCollectives::SharedCollectives(World& world, Communicator& communicator,
+                                     std::unique_ptr<ShmBoard> board)
     : world_(world),
       communicator_(communicator),
       board_(std::move(board)),
-      seen_(communicator.ranks()) {
+      seen_(communicator.ranks()),
+      windows_(communicator.ranks()) {
     const auto here =
         std::count(world.hosts().begin(), world.hosts().end(), world.hosts()[world.rank()]);
     const bool enough_cores = here <= std::int64_t{std::thread::hardware_concurrency()};
     checks_ = enough_cores ? 4000 : 4;
-    yields_ = enough_cores ? 16 : 100;
+    yields_ = enough_cores ? 16 : 1000;
 }
 
-bool TinyCollectives::fits(const CollectiveCall& call, std::uint32_t ranks) {
-    const std::size_t bytes = contribution(call, ranks);
-    switch (call.collective) {
-        case Collective::kSendRecv:
-            return false;
-        case Collective::kReduceScatter:
-        case Collective::kAllToAll:
-            return bytes <= ShmBoard::kMost;
-        default:
-            // In pieces. Every rank reads what all others have, so the more they are the sooner
-            // it pays to share the work instead.
-            return bytes <= kMostInPieces / ranks;
-    }
+bool SharedCollectives::fits(const CollectiveCall& call, std::uint32_t ranks) {
+    return call.collective != Collective::kSendRecv && ranks >= 2 && ranks <= ShmBoard::kMembers;
 }
 
 template <class Nothing>
-Status TinyCollectives::wait_while(Nothing nothing, const OperationHead& head,
-                                   std::uint32_t member) {
+Status SharedCollectives::wait_while(Nothing nothing, const OperationHead& head,
+                                     std::uint32_t member) {
     for (int turn = 0; nothing(); ++turn) {
         if (turn < checks_) {
             relax();
@@ -107,7 +90,24 @@ Status TinyCollectives::wait_while(Nothing nothing, const OperationHead& head,
     return Done{};
 }
 
-Status TinyCollectives::run(const CollectiveCall& call) {
+bool SharedCollectives::is_small(const CollectiveCall& call, std::uint32_t ranks) {
+    return contribution(call, ranks) <= ShmBoard::kMost;
+}
+
+const char* SharedCollectives::how(const CollectiveCall& call, std::uint32_t ranks) {
+    if (is_small(call, ranks)) return "shared memory, one shot, no pieces";
+    return StagedCollective(call, 0, ranks, ShmBoard::kWindow).two_shots()
+               ? "shared memory, two shots"
+               : "shared memory, one shot";
+}
+
+void SharedCollectives::leave() {
+    left_.store(true, std::memory_order_relaxed);
+    const std::lock_guard until_it_has_left(running_);
+}
+
+Status SharedCollectives::run(const CollectiveCall& call) {
+    const std::lock_guard lock(running_);
     const auto turn = world_.engine().take_turn(communicator_);
     if (!turn) return turn.error();
     const OperationHead head{.operation = turn.value(),
@@ -117,38 +117,44 @@ Status TinyCollectives::run(const CollectiveCall& call) {
                              .collective = static_cast<std::uint8_t>(call.collective),
                              .dtype = static_cast<std::uint8_t>(call.dtype),
                              .reduction = static_cast<std::uint8_t>(call.op),
-                             .reserved = kTinyKind,
+                             .reserved = kSharedKind,
                              .root = call.root};
     Control& control = world_.control();
     control.began(head);
     const std::uint64_t digest = head.digest();
-    const std::size_t element = size_of(call.dtype);
-    const std::uint64_t piece =
-        std::max<std::uint64_t>(std::min<std::uint64_t>(call.count, ShmBoard::kMost / element), 1);
-    Status status = Done{};
-    for (std::uint64_t at = 0; status && (at == 0 || at < call.count); at += piece) {
-        CollectiveCall part = call;
-        part.count = std::min(piece, call.count - at);
-        part.input = static_cast<const std::byte*>(call.input) + at * element;
-        part.output = static_cast<std::byte*>(call.output) + at * element;
-        status = run_piece(part, call.count * element, head, digest);
-    }
+    const Status status = is_small(call, communicator_.ranks()) ? run_small(call, head, digest)
+                                                                : run_staged(call, head, digest);
     board_->settle();
     control.finished(head.context, head.operation);
     if (!status) world_.engine().fail(communicator_, status.error());
     return status;
 }
 
-Status TinyCollectives::run_piece(const CollectiveCall& piece, std::size_t stride,
-                                  const OperationHead& head, std::uint64_t digest) {
+Status SharedCollectives::run_small(const CollectiveCall& call, const OperationHead& head,
+                                    std::uint64_t digest) {
     ++generation_;
-    publish(piece, digest);
+    publish(call, digest);
     WEFT_TRY(collect(head, digest));
-    finish(piece, stride);
+    finish(call);
     return Done{};
 }
 
-void TinyCollectives::publish(const CollectiveCall& call, std::uint64_t digest) {
+Status SharedCollectives::run_staged(const CollectiveCall& call, const OperationHead& head,
+                                     std::uint64_t digest) {
+    StagedCollective work(call, communicator_.rank(), communicator_.ranks(), ShmBoard::kWindow);
+    for (std::uint64_t stage = 0; stage < work.stages(); ++stage) {
+        if (left_.load(std::memory_order_relaxed)) return *communicator_.broken();
+        work.work(stage, board_->window(generation_ + 1), windows_);
+        if (stage + 1 == work.stages()) break;
+        board_->publish(++generation_, digest, {});
+        WEFT_TRY(collect(head, digest));
+        for (std::uint32_t m = 0; m < windows_.size(); ++m)
+            windows_[m] = board_->window_of(m, generation_);
+    }
+    return Done{};
+}
+
+void SharedCollectives::publish(const CollectiveCall& call, std::uint64_t digest) {
     std::size_t bytes = contribution(call, communicator_.ranks());
     const auto* data = static_cast<const std::byte*>(call.input);
     if (call.collective == Collective::kBroadcast && communicator_.rank() != call.root) bytes = 0;
@@ -160,7 +166,7 @@ void TinyCollectives::publish(const CollectiveCall& call, std::uint64_t digest) 
     board_->publish(generation_, digest, {data, bytes});
 }
 
-Status TinyCollectives::collect(const OperationHead& head, std::uint64_t digest) {
+Status SharedCollectives::collect(const OperationHead& head, std::uint64_t digest) {
     // Everybody's, of a broadcast too: so ranks that disagree find out, and whoever publishes the
     // next generation knows that the one before the last has been read.
     for (std::uint32_t m = 0; m < communicator_.ranks(); ++m) {
@@ -176,7 +182,7 @@ Status TinyCollectives::collect(const OperationHead& head, std::uint64_t digest)
     return Done{};
 }
 
-Status TinyCollectives::disagreement(const OperationHead& head, std::uint32_t member) {
+Status SharedCollectives::disagreement(const OperationHead& head, std::uint32_t member) {
     // The other's head is known to its control: ask, and the answer comes as an alarm.
     Control& control = world_.control();
     const Clock::time_point until = Clock::now() + 500ms;
@@ -193,8 +199,8 @@ Status TinyCollectives::disagreement(const OperationHead& head, std::uint32_t me
                      .peer = static_cast<int>(communicator_.members()[member])};
 }
 
-std::optional<LiveError> TinyCollectives::look_around(const OperationHead& head,
-                                                      std::uint32_t member) {
+std::optional<LiveError> SharedCollectives::look_around(const OperationHead& head,
+                                                        std::uint32_t member) {
     Control& control = world_.control();
     if (const auto error = communicator_.broken()) return error;
     if (control.alarms() != alarms_seen_) {
@@ -221,7 +227,7 @@ std::optional<LiveError> TinyCollectives::look_around(const OperationHead& head,
     return std::nullopt;
 }
 
-void TinyCollectives::finish(const CollectiveCall& call, std::size_t stride) {
+void SharedCollectives::finish(const CollectiveCall& call) {
     auto* out = static_cast<std::byte*>(call.output);
     const std::size_t block = call.count * size_of(call.dtype);
     const std::size_t own = std::size_t{communicator_.rank()} * block;
@@ -236,7 +242,7 @@ void TinyCollectives::finish(const CollectiveCall& call, std::size_t stride) {
             return;
         case Collective::kAllGather:
             for (std::uint32_t m = 0; m < seen_.size() && block > 0; ++m)
-                std::memcpy(out + m * stride, seen_[m].data(), block);
+                std::memcpy(out + m * block, seen_[m].data(), block);
             return;
         case Collective::kAllToAll:
             for (std::uint32_t m = 0; m < seen_.size() && block > 0; ++m)
@@ -247,7 +253,7 @@ void TinyCollectives::finish(const CollectiveCall& call, std::size_t stride) {
     }
 }
 
-void TinyCollectives::fold(const CollectiveCall& call, std::size_t from) {
+void SharedCollectives::fold(const CollectiveCall& call, std::size_t from) {
     if (call.count == 0) return;
     auto* out = static_cast<std::byte*>(call.output);
     const std::size_t bytes = call.count * size_of(call.dtype);
