@@ -12,6 +12,7 @@
 #include "collectives/transport/composite.hpp"
 #include "collectives/transport/net/card.hpp"
 #include "collectives/transport/net/ports.hpp"
+#include "collectives/transport/net/report.hpp"
 #include "collectives/transport/shm/shm.hpp"
 
 namespace weft::live {
@@ -76,6 +77,38 @@ std::vector<std::uint32_t> number_hosts(const NetControl& control) {
     return hosts;
 }
 
+std::uint64_t whole(double x) {
+    return static_cast<std::uint64_t>(std::max(x, 0.0));
+}
+
+/// What the engine does; false if it cannot be looked at in this moment.
+bool fill(RankReport& report, Engine& engine) {
+    const auto view = engine.view();
+    if (!view) return false;
+    for (const EngineView::Group& g : view->groups) {
+        RankReport::Group group{.context = g.context, .members = net::ranges_of(g.members)};
+        group.waits_for = g.waits_for;
+        group.attended = view->attended || g.operation == 0;
+        group.broken = g.broken;
+        if (g.operation != 0) {
+            OperationHead head;
+            head.context = g.context;
+            head.operation = g.operation;
+            group.under_way.push_back({.head = head, .still_ms = whole(g.still_s * 1e3)});
+        }
+        report.groups.push_back(std::move(group));
+    }
+    for (const EngineView::SlowLane& l : view->lanes)
+        report.lanes.push_back({.peer = l.peer,
+                                .lane = l.lane,
+                                .rail = l.way.rail,
+                                .plane = l.way.plane,
+                                .up = l.up,
+                                .rate = whole(l.rate),
+                                .best = whole(l.best)});
+    return true;
+}
+
 }  // namespace
 
 WorldOptions world_options_from_environment() {
@@ -93,6 +126,7 @@ WorldOptions world_options_from_environment() {
     if (const auto v = variable("WEFT_VERIFY")) o.verify = parse_switch("WEFT_VERIFY", *v);
     if (const auto v = variable("WEFT_BACKGROUND"))
         o.background = parse_switch("WEFT_BACKGROUND", *v);
+    if (const auto v = variable("WEFT_DOCTOR")) o.doctor = parse_switch("WEFT_DOCTOR", *v);
     if (const auto v = variable("WEFT_MEET_WITHIN"))
         o.meet_within = parse_time("WEFT_MEET_WITHIN", *v);
     if (const auto v = variable("WEFT_PATIENCE")) o.patience = parse_time("WEFT_PATIENCE", *v);
@@ -117,6 +151,7 @@ Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t ra
     world->options_ = options;
     NetOptions net{.rank = rank, .ranks = ranks, .environment = shared_environment(options)};
     net.host = options.host;
+    net.doctor = options.doctor;
     if (!options.interfaces.empty()) net.ports = find_ports(options.interfaces);
     auto control = NetControl::start(id, net);
     if (!control) return control.error();
@@ -153,6 +188,8 @@ Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t ra
                                  EngineOptions{.patience = options.patience,
                                                .ranks_here = static_cast<std::uint32_t>(here),
                                                .background = options.background});
+    world->control_->on_report(
+        [engine = world->engine_.get()](RankReport& report) { return fill(report, *engine); });
     return world;
 }
 
@@ -191,6 +228,7 @@ Status World::route(std::unique_ptr<Endpoint> near, std::unique_ptr<Endpoint> fa
 }
 
 World::~World() {
+    if (control_) control_->on_report({});
     if (farewell_ && control_ && engine_) control_->leave();
     engine_.reset();
     endpoint_.reset();

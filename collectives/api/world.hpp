@@ -32,12 +32,13 @@ struct WorldOptions {
     std::uint32_t paths = 1;
     bool verify = false;     // a CRC over what TCP carries, end to end
     bool background = true;  // a thread moves asynchronous operations while nobody waits
+    bool doctor = true;      // `weft doctor` of the same user may ask how things stand
     std::chrono::milliseconds meet_within{60'000};
     std::chrono::milliseconds patience{30'000};
 };
 /// Reads WEFT_TRANSPORT, WEFT_INTERFACES, WEFT_HOST, WEFT_ALGORITHM, WEFT_PATHS, WEFT_VERIFY,
-/// WEFT_BACKGROUND, WEFT_MEET_WITHIN, WEFT_PATIENCE ("30s") over the defaults. ConfigError names
-/// the variable. The one place of the library that looks at the environment.
+/// WEFT_BACKGROUND, WEFT_DOCTOR, WEFT_MEET_WITHIN, WEFT_PATIENCE ("30s") over the defaults.
+/// ConfigError names the variable. The one place of the library that looks at the environment.
 [[nodiscard]] WorldOptions world_options_from_environment();
 
 class World {

@@ -49,6 +49,8 @@ std::string disagreement(const OperationHead& a, std::uint32_t rank_a, const Ope
                        differences(a, rank_a, b, rank_b));
 }
 
+}  // namespace
+
 std::string whereabouts(const Absent& a) {
     switch (a.why) {
         case Absent::Why::kLate:
@@ -62,8 +64,6 @@ std::string whereabouts(const Absent& a) {
             return name_of(a.why);
     }
 }
-
-}  // namespace
 
 std::string describe(const OperationHead& head) {
     return fmt::format("{} {} of communicator {}", collective_name(head), head.operation,

@@ -16,6 +16,8 @@ namespace weft::live {
 /// "not arrived: rank 2 (late: in no operation for 1.2 s), rank 3 (dead)"; "all ranks have
 /// arrived".
 [[nodiscard]] std::string explain(const std::vector<Absent>& absent);
+/// "late: in no operation for 1.2 s".
+[[nodiscard]] std::string whereabouts(const Absent& absent);
 /// "allreduce 7 of communicator 0".
 [[nodiscard]] std::string describe(const OperationHead& head);
 

@@ -61,6 +61,29 @@ class Pending {
 };
 using Handle = std::shared_ptr<Pending>;
 
+/// What an engine does at this moment, for whoever looks from outside.
+struct EngineView {
+    struct Group {
+        ContextId context = 0;
+        std::vector<std::uint32_t> members;
+        std::uint64_t operation = 0;  // under way by messages; 0: none
+        double still_s = 0;           // for how long nothing of it has moved
+        std::string waits_for;
+        std::string broken;
+    };
+    struct SlowLane {
+        std::uint32_t peer = 0;
+        std::uint32_t lane = 0;
+        Lane way;
+        bool up = true;
+        double rate = 0;  // bytes a second; 0: not measured
+        double best = 0;  // of the lanes to this peer
+    };
+    std::vector<Group> groups;
+    std::vector<SlowLane> lanes;  // that are down, or slow
+    bool attended = false;        // a thread moves operations, or would
+};
+
 class Engine {
   public:
     /// The member's control and endpoint outlive the engine and are used by nobody else meanwhile.
@@ -101,6 +124,9 @@ class Engine {
     [[nodiscard]] std::optional<LiveError> error_of(const Communicator& communicator) const;
     /// For the communicator's end: what it has under way is broken off, silently.
     void forget(Communicator& communicator);
+
+    /// Nothing if it is in use at this moment: try again. Never blocks; from any thread.
+    [[nodiscard]] std::optional<EngineView> view();
 
     /// For the executor. The chooser of lanes to a connected peer.
     [[nodiscard]] LaneChooser& lanes(std::uint32_t peer);

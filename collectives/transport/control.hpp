@@ -56,6 +56,7 @@ struct Absent {
     OperationHead head;  // kElsewhere: the operation it is in; kLate: the last it began
     double seconds = 0;  // for how long it has been so
     std::string where;   // kElsewhere: what it waits for there, in words
+    bool operator==(const Absent&) const = default;
 };
 [[nodiscard]] const char* name_of(Absent::Why w);
 

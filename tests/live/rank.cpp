@@ -6,7 +6,7 @@
 //     failed BEGIN END TEXT                a collective ended with an error
 //     shrunk SECONDS RANKS                 and an all-reduce of the survivors came out right
 //     done OPERATIONS WRONG                after `stop`, agreed upon by all ranks
-// It obeys on standard input: stop; sleep (into "compute" for long); other (a collective of
+// It obeys on standard input: stop; sleep (for long); compute (for long); other (a collective of
 // another communicator); abort (from the thread that reads).
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -42,6 +42,7 @@ struct Options {
     bool allreduce_only = false;
     bool report = false;
     bool shrink = false;
+    std::uint32_t linger_ms = 0;  // after a failure
     std::uint32_t patience_ms = 2000;
     std::uint32_t meet_ms = 60'000;
     live::WorldOptions world = live::WorldOptions{};
@@ -155,13 +156,20 @@ bool Loop::step(Comm& comm, bool stop) {
 struct Orders {
     std::atomic<bool> stop{false};
     std::atomic<bool> sleep{false};
+    std::atomic<bool> compute{false};
     std::atomic<bool> other{false};
 };
+
+void compute(std::chrono::seconds time) {
+    volatile std::uint64_t sum = 0;
+    for (const auto until = Clock::now() + time; Clock::now() < until;) sum = sum + 1;
+}
 
 void obey(Comm& comm, Orders& orders) {
     for (std::string line; std::getline(std::cin, line);) {
         if (line == "stop") orders.stop = true;
         if (line == "sleep") orders.sleep = true;
+        if (line == "compute") orders.compute = true;
         if (line == "other") orders.other = true;
         if (line == "abort") comm.abort("told to");
     }
@@ -208,9 +216,11 @@ int serve(const Options& o) {
     bool ok = true;
     while (ok && !loop.stopped() && (o.operations == 0 || loop.done() < o.operations)) {
         if (orders.sleep) std::this_thread::sleep_for(std::chrono::seconds(60));
+        if (orders.compute) compute(std::chrono::seconds(60));
         ok = orders.other ? elsewhere.step(*other.value(), false) : loop.step(comm, orders.stop);
         if (o.pause_us != 0) std::this_thread::sleep_for(std::chrono::microseconds(o.pause_us));
     }
+    if (!ok) std::this_thread::sleep_for(std::chrono::milliseconds(o.linger_ms));
     if (!ok && o.shrink) continue_without(comm, o);
     if (ok) say(fmt::format("done {} {}", loop.done(), loop.wrong()));
     // Who left is gone, and no longer elsewhere: the others have yet to look.
@@ -233,6 +243,7 @@ int run(int argc, char** argv) {
     app.add_flag("--allreduce-only", o.allreduce_only);
     app.add_flag("--report", o.report);
     app.add_flag("--shrink", o.shrink);
+    app.add_option("--linger-ms", o.linger_ms);
     app.add_option("--patience-ms", o.patience_ms);
     app.add_option("--meet-ms", o.meet_ms);
     app.add_option("--transport", o.world.transport);

@@ -104,6 +104,8 @@ function(weft_install)
   configure_file(${PROJECT_SOURCE_DIR}/tools/cmake/weft.pc.in ${PROJECT_BINARY_DIR}/weft.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/weft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
   file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/*.3)
+  file(GLOB commands CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/*.1)
+  install(FILES ${commands} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
   install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
   install(EXPORT weft_targets NAMESPACE weft:: DESTINATION ${package_dir})
   configure_package_config_file(${PROJECT_SOURCE_DIR}/tools/cmake/weft-config.cmake.in

@@ -160,4 +160,25 @@ std::vector<std::pair<ContextId, std::uint64_t>> Ledger::newest() const {
     return out;
 }
 
+std::vector<Page> Ledger::pages() const {
+    const Lock lock(busy_);
+    std::vector<Page> out;
+    for (const auto& b : books_) {
+        Page page{.context = b->context, .newest = b->newest, .under_way = {}, .where = b->where};
+        if (b->busy == 0) page.idle_seconds = seconds_since(b->idle_since);
+        for (const Row& row : b->rows) {
+            if (row.head.operation == 0) continue;
+            if (row.busy)
+                page.under_way.emplace_back(row.head, seconds_since(row.since));
+            else
+                page.finished = std::max(page.finished, row.head.operation);
+        }
+        std::sort(page.under_way.begin(), page.under_way.end(), [](const auto& x, const auto& y) {
+            return x.first.operation < y.first.operation;
+        });
+        out.push_back(std::move(page));
+    }
+    return out;
+}
+
 }  // namespace weft::live::net

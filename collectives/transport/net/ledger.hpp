@@ -35,6 +35,16 @@ struct Expectation {
     std::uint32_t asker = 0;
 };
 
+/// Where one communicator stands here.
+struct Page {
+    ContextId context = 0;
+    std::uint64_t newest = 0;
+    std::uint64_t finished = 0;                               // newest that has; 0: none
+    double idle_seconds = 0;                                  // since then, if none is under way
+    std::vector<std::pair<OperationHead, double>> under_way;  // with the seconds since they began
+    std::string where;                                        // what the first of them waits for
+};
+
 class Ledger {
   public:
     /// What was expected of the operation, if it was and with another head.
@@ -48,6 +58,9 @@ class Ledger {
     [[nodiscard]] Standing ask(const OperationHead& head, std::uint32_t asker);
     /// The newest operation of each communicator.
     [[nodiscard]] std::vector<std::pair<ContextId, std::uint64_t>> newest() const;
+
+    /// All communicators.
+    [[nodiscard]] std::vector<Page> pages() const;
 
   private:
     static constexpr std::size_t kHistory = 256;

@@ -1,5 +1,6 @@
 #include "collectives/transport/net/net_control.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <future>
 #include <set>
@@ -9,6 +10,7 @@
 #include "collectives/transport/net/bulletin.hpp"
 #include "collectives/transport/net/ledger.hpp"
 #include "collectives/transport/net/links.hpp"
+#include "collectives/transport/net/report_door.hpp"
 #include "collectives/transport/net/rumour.hpp"
 #include "collectives/transport/net/store.hpp"
 #include "collectives/transport/net/switchboard.hpp"
@@ -100,6 +102,46 @@ class Core {
         return out;
     }
 
+    /// What this rank tells `weft doctor`; nothing if whoever moves operations cannot say now.
+    [[nodiscard]] std::optional<RankReport> report(bool now_or_never) {
+        RankReport out;
+        {
+            const std::lock_guard lock(fill_mutex_);
+            out.engine = !fill_ || fill_(out);
+        }
+        if (!out.engine && !now_or_never) return std::nullopt;
+        out.version = WEFT_VERSION;
+        out.job = board.job();
+        out.rank = board.rank();
+        out.ranks = board.ranks();
+        out.age_ms = milliseconds_of(Clock::now() - born_);
+        out.homes = board.homes();
+        for (const Page& page : ledger.pages()) add(out, page);
+        for (const Alarm& a : bulletin.all())
+            if (a.kind == Alarm::Kind::kRankLost)
+                out.gone.push_back({.rank = a.rank, .left = false, .what = a.what});
+        for (const auto& [rank, farewell] : bulletin.farewells())
+            out.gone.push_back({.rank = rank, .left = true, .what = {}});
+        for (std::uint32_t r = 0; r < board.ranks(); ++r)
+            if (const auto quiet = links_.silent(r))
+                out.silent.push_back({.rank = r, .ms = milliseconds_of(*quiet)});
+        return out;
+    }
+
+    void on_report(std::function<bool(RankReport&)> fill) {
+        const std::lock_guard lock(fill_mutex_);
+        fill_ = std::move(fill);
+    }
+
+    void open_report_door(Fd listener) {
+        board.loop().post([this, l = std::make_shared<Fd>(std::move(listener))] {
+            door_.emplace(board.loop(), std::move(*l), [this](bool now_or_never) {
+                const auto r = report(now_or_never);
+                return r ? std::optional(encode(*r)) : std::nullopt;
+            });
+        });
+    }
+
     void on_alarm(std::function<void()> wake) {
         const std::lock_guard lock(wake_mutex_);
         wake_ = std::move(wake);
@@ -125,6 +167,48 @@ class Core {
   private:
     static constexpr milliseconds kFarewell{200};
     using Key = std::tuple<ContextId, std::uint64_t, std::uint64_t>;
+
+    static std::uint64_t milliseconds_of(Clock::duration d) {
+        return static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(d).count());
+    }
+
+    // What the ledger knows of a communicator, beside what the engine said of it.
+    void add(RankReport& out, const Page& page) const {
+        auto g = std::find_if(out.groups.begin(), out.groups.end(),
+                              [&](const auto& known) { return known.context == page.context; });
+        if (g == out.groups.end()) {
+            g = out.groups.insert(g, RankReport::Group{.context = page.context});
+            if (page.context == 0) g->members.push_back({0, board.ranks()});
+        }
+        g->newest = page.newest;
+        g->finished = page.finished;
+        g->idle_ms = static_cast<std::uint64_t>(page.idle_seconds * 1e3);
+        for (const auto& [head, seconds] : page.under_way) {
+            const auto begun = static_cast<std::uint64_t>(seconds * 1e3);
+            // The engine has said how long its own stands still; of others their age is known.
+            const auto known =
+                std::find_if(g->under_way.begin(), g->under_way.end(),
+                             [&](const auto& o) { return o.head.operation == head.operation; });
+            if (known == g->under_way.end())
+                g->under_way.push_back({.head = head, .begun_ms = begun, .still_ms = begun});
+            else
+                *known = {.head = head, .begun_ms = begun, .still_ms = known->still_ms};
+        }
+        // What has ended between the two looks has no begin.
+        std::erase_if(g->under_way, [&](const auto& o) {
+            return std::none_of(page.under_way.begin(), page.under_way.end(), [&](const auto& u) {
+                return u.first.operation == o.head.operation;
+            });
+        });
+        std::sort(g->under_way.begin(), g->under_way.end(),
+                  [](const auto& a, const auto& b) { return a.head.operation < b.head.operation; });
+        if (g->waits_for.empty()) g->waits_for = page.where;
+        if (page.under_way.empty()) return;
+        std::vector<std::uint32_t> members;
+        for (const Range& range : g->members)
+            for (std::uint32_t i = 0; i < range.count; ++i) members.push_back(range.first + i);
+        g->absent = absent({page.under_way.front().first, g->members}, members);
+    }
 
     static Key key_of(const Inquiry& q) {
         return {q.head.context, q.head.operation, hash_of(q.members)};
@@ -255,6 +339,10 @@ class Core {
     std::set<Key> asking_;
     std::mutex wake_mutex_;
     std::function<void()> wake_;
+    std::mutex fill_mutex_;  // also while it runs
+    std::function<bool(RankReport&)> fill_;
+    Clock::time_point born_ = Clock::now();
+    std::optional<ReportDoor> door_;
     std::uint64_t sequence_ = 0;
     std::vector<SeenWindow> windows_;
     Clock::time_point refuted_;
@@ -264,13 +352,25 @@ class Core {
 class NetControlImpl final : public NetControl {
   public:
     NetControlImpl(const UniqueId& id, const IdParts& parts, const NetOptions& options)
-        : id_(id), process_(::getpid()), core_(std::make_unique<Core>(parts, options)) {}
+        : id_(id),
+          process_(::getpid()),
+          doctor_(options.doctor),
+          core_(std::make_unique<Core>(parts, options)) {}
     // In a child of fork() the thread does not exist, and the sockets and the epoll set are shared
     // with the parent: there nothing is ended.
     ~NetControlImpl() override {
         if (::getpid() != process_) static_cast<void>(core_.release());
     }
-    Status listen() { return core_->board.listen(); }
+    Status listen() {
+        WEFT_TRY(core_->board.listen());
+        if (!doctor_) return Done{};
+        const DoorName name{
+            .job = core_->board.job(), .rank = core_->board.rank(), .random = randombytes_random()};
+        auto listener = listen_on(unix_address(to_text(name)));
+        if (!listener) return listener.error();
+        core_->open_report_door(std::move(listener.value()));
+        return Done{};
+    }
 
     [[nodiscard]] std::uint32_t rank() const override { return core_->board.rank(); }
     [[nodiscard]] std::uint32_t ranks() const override { return core_->board.ranks(); }
@@ -330,11 +430,15 @@ class NetControlImpl final : public NetControl {
                              int remote_port, Clock::time_point deadline) override {
         return core_->board.dial(peer, purpose, tag, local_port, remote_port, deadline);
     }
+    void on_report(std::function<bool(RankReport&)> fill) override {
+        core_->on_report(std::move(fill));
+    }
     void leave() override { core_->leave(); }
 
   private:
     UniqueId id_;
     pid_t process_;
+    bool doctor_;
     std::unique_ptr<Core> core_;
 };
 

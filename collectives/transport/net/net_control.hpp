@@ -21,7 +21,7 @@ namespace weft::live {
 
 /// What an authenticated connection is for. kControl and kStore (the last) are for this folder
 /// only.
-enum class Purpose : std::uint8_t { kControl, kTcpLane, kShm, kVerbs, kDoctor, kStore };
+enum class Purpose : std::uint8_t { kControl, kTcpLane, kShm, kVerbs, kStore };
 
 /// Bound to one connection: derived from the world's secret and both sides' nonces.
 using SessionKey = std::array<std::byte, 32>;
@@ -56,7 +56,11 @@ struct NetOptions {
     std::string host;
     std::string version;  // empty: that of this build. Equal at all ranks
     std::chrono::milliseconds silence{1'000};
+    /// Whether `weft doctor` of the same user finds this rank (report_door.hpp).
+    bool doctor = true;
 };
+
+struct RankReport;
 
 class NetControl : public Control {
   public:
@@ -85,6 +89,10 @@ class NetControl : public Control {
     virtual Outcome<Connection> dial(std::uint32_t peer, Purpose purpose, std::uint64_t tag,
                                      int local_port, int remote_port,
                                      Clock::time_point deadline) = 0;
+    /// What `weft doctor` is told besides: operations, groups and lanes, of whoever moves them.
+    /// `fill` is called from the thread of this object and must not block: false if it cannot say
+    /// now. Empty: no more; it does not run any more when this returns.
+    virtual void on_report(std::function<bool(RankReport&)> fill) { static_cast<void>(fill); }
     /// Says farewell, so that the others do not take this rank for dead. Part of finalize.
     virtual void leave() = 0;
 };

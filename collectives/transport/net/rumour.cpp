@@ -6,11 +6,6 @@
 
 namespace weft::live::net {
 
-namespace {
-
-constexpr std::uint8_t kAlarmKinds = 4;
-constexpr std::uint8_t kWhys = 6;
-
 void write(Writer& w, const OperationHead& h) {
     w.u64(h.operation);
     w.u64(h.plan_hash);
@@ -36,6 +31,11 @@ OperationHead read_head(Reader& r) {
     h.root = r.u32();
     return h;
 }
+
+namespace {
+
+constexpr std::uint8_t kAlarmKinds = 4;
+constexpr std::uint8_t kWhys = 6;
 
 void write(Writer& w, const Alarm& a) {
     w.u8(static_cast<std::uint8_t>(a.kind));

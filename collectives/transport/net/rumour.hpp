@@ -63,6 +63,8 @@ struct Rumour {
     std::variant<Alarm, Inquiry, Answer, Farewell> body;
 };
 constexpr std::size_t kMaxText = 1'000;
+void write(Writer& w, const OperationHead& head);
+[[nodiscard]] OperationHead read_head(Reader& r);
 [[nodiscard]] std::vector<std::byte> encode(const Rumour& rumour);
 /// Nothing if it is no rumour of a world of that many ranks.
 [[nodiscard]] std::optional<Rumour> parse_rumour(ByteSpan block, std::uint32_t ranks);

@@ -112,6 +112,13 @@ bool same_user(int unix_socket) {
            who.uid == geteuid();
 }
 
+bool may_look(int unix_socket) {
+    ucred who{};
+    socklen_t size = sizeof who;
+    return getsockopt(unix_socket, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 &&
+           (who.uid == geteuid() || who.uid == 0);
+}
+
 std::int32_t process_of(int unix_socket) {
     ucred who{};
     socklen_t size = sizeof who;

@@ -54,6 +54,8 @@ struct Address {
 [[nodiscard]] std::uint16_t port_of(const Fd& listener);
 /// Whether the process at the other end of a unix socket runs as this user.
 [[nodiscard]] bool same_user(int unix_socket);
+/// The same, or root, who can look into any process anyway.
+[[nodiscard]] bool may_look(int unix_socket);
 /// Its process id as seen from here; 0 where it is not visible.
 [[nodiscard]] std::int32_t process_of(int unix_socket);
 void send_at_once(int tcp_socket);  // TCP_NODELAY; nothing on other sockets

@@ -20,6 +20,17 @@ std::string random_name() {
     return std::string("weft-") + hex.data();
 }
 
+std::uint64_t job_of(const Secret& secret) {
+    constexpr std::string_view kLabel = "weft job name";
+    std::array<unsigned char, crypto_generichash_BYTES> hash{};
+    crypto_generichash(hash.data(), hash.size(),
+                       reinterpret_cast<const unsigned char*>(kLabel.data()), kLabel.size(),
+                       reinterpret_cast<const unsigned char*>(secret.data()), secret.size());
+    std::uint64_t job = 0;
+    for (std::size_t i = 0; i < sizeof job; ++i) job = job << 8 | hash[i];
+    return job;
+}
+
 std::string host_name() {
     utsname uts{};
     return ::uname(&uts) == 0 ? uts.nodename : "unknown host";
@@ -35,7 +46,8 @@ struct Switchboard::Call {
     bool abandoned = false;
 };
 
-Switchboard::Switchboard(const IdParts& id, const NetOptions& options) : id_(id) {
+Switchboard::Switchboard(const IdParts& id, const NetOptions& options)
+    : id_(id), job_(job_of(id.secret)) {
     mine_.version = options.version.empty() ? WEFT_VERSION : options.version;
     mine_.rank = options.rank;
     mine_.ranks = options.ranks;
@@ -90,8 +102,7 @@ Status Switchboard::open_doors() {
 void Switchboard::take(const Connection& connection, const Hello& hello) {
     const std::lock_guard lock(mutex_);
     const auto found = takes_.find(hello.purpose);
-    // A doctor is no rank.
-    const bool known = hello.caller < mine_.ranks || hello.purpose == Purpose::kDoctor;
+    const bool known = hello.caller < mine_.ranks;
     if (found == takes_.end() || hello.version != kProtocol || !known) {
         const Fd closing(connection.fd);
         return;
@@ -139,12 +150,20 @@ Status Switchboard::learn(const std::vector<std::vector<std::byte>>& blobs) {
         cards.push_back(std::move(*card));
     }
     cards_ = std::move(cards);
+    met_.store(true, std::memory_order_release);
     return Done{};
 }
 
 const Card& Switchboard::card(std::uint32_t peer) const {
     WEFT_CHECK(peer < cards_.size(), "rank {} is not known: meet() comes first", peer);
     return cards_[peer];
+}
+
+std::vector<RankReport::Home> Switchboard::homes() const {
+    std::vector<RankReport::Home> out;
+    if (!met_.load(std::memory_order_acquire)) return out;
+    for (const Card& c : cards_) out.push_back({c.host_name, c.process, c.host == mine_.host});
+    return out;
 }
 
 bool Switchboard::same_host(std::uint32_t peer) const {

@@ -2,6 +2,7 @@
 // The part of NetControl that makes connections: one thread with a Loop, a Doorman for each address
 // that is listened on and for a unix socket with a random abstract name, the meeting, and calls to
 // peers. Knows nothing of alarms; control connections go to whoever asked for them.
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "collectives/transport/net/caller.hpp"
 #include "collectives/transport/net/card.hpp"
 #include "collectives/transport/net/doorman.hpp"
+#include "collectives/transport/net/report.hpp"
 #include "collectives/transport/net/unique_id.hpp"
 
 namespace weft::live::net {
@@ -27,6 +29,10 @@ class Switchboard {
 
     [[nodiscard]] std::uint32_t rank() const { return mine_.rank; }
     [[nodiscard]] std::uint32_t ranks() const { return mine_.ranks; }
+    /// A digest of the world's secret that says nothing of it.
+    [[nodiscard]] std::uint64_t job() const { return job_; }
+    /// Where ranks live; empty before the meeting. From any thread.
+    [[nodiscard]] std::vector<RankReport::Home> homes() const;
     void publish(const std::string& name, std::vector<std::byte> card);
     Status meet(Store& store, Clock::time_point deadline);
     /// After meet().
@@ -54,6 +60,8 @@ class Switchboard {
     IdParts id_;
     Card mine_;
     std::vector<Card> cards_;
+    std::uint64_t job_ = 0;
+    std::atomic<bool> met_{false};
     std::mutex mutex_;  // takes_, also while one runs
     std::map<Purpose, std::function<void(Connection)>> takes_;
     Loop loop_;
