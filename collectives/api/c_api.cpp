@@ -8,58 +8,23 @@
 #include <vector>
 #include <weft.h>
 
-#include "collectives/api/comm.hpp"
+#include "collectives/api/detail/c_door.hpp"
 
 namespace live = weft::live;
+using live::c::at;
+using live::c::fail;
+using live::c::guarded;
+using live::c::last_error;
+using live::c::of;
+using live::c::refuse;
+using live::c::to_op;
+using live::c::to_type;
 
-struct weft_comm {
-    std::shared_ptr<live::World> world;
-    std::unique_ptr<live::Comm> comm;
-};
 struct weft_request {
     std::unique_ptr<live::Request> request;
 };
 
 namespace {
-
-// One of a thread: an error is read by the thread that met it.
-thread_local std::string last_error;
-
-weft_result_t fail(weft_result_t result, std::string why) {
-    last_error = std::move(why);
-    return result;
-}
-
-weft_result_t fail(const weft::LiveError& e) {
-    return fail(WEFT_FAILED, to_string(e));
-}
-
-weft_result_t of(const weft::Status& s) {
-    return s ? WEFT_SUCCESS : fail(s.error());
-}
-
-/// Calls f; what it throws becomes a result.
-template <class F>
-weft_result_t guarded(F f) {
-    try {
-        return f();
-    } catch (const weft::ConfigError& e) {
-        return fail(WEFT_INVALID_ARGUMENT, e.what());
-    } catch (const std::exception& e) {
-        return fail(WEFT_INTERNAL_ERROR, e.what());
-    } catch (...) {
-        return fail(WEFT_INTERNAL_ERROR, "an exception of no known type");
-    }
-}
-
-[[noreturn]] void refuse(const char* key, const std::string& found, const char* expected) {
-    throw weft::ConfigError({.file = {},
-                             .line = 0,
-                             .key = key,
-                             .found = weft::printable(found),
-                             .expected = expected,
-                             .example = {}});
-}
 
 live::UniqueId to_id(const weft_unique_id_t& id) {
     static_assert(sizeof id.internal == live::UniqueId::kSize);
@@ -71,21 +36,6 @@ live::UniqueId to_id(const weft_unique_id_t& id) {
 void from_id(const live::UniqueId& id, weft_unique_id_t* out) {
     std::memcpy(out->internal, id.bytes.data(), sizeof out->internal);
 }
-
-live::DataType to_type(weft_datatype_t type) {
-    if (static_cast<unsigned>(type) >= live::kDataTypes.size())
-        refuse("type", std::to_string(type), "a weft_datatype_t");
-    return static_cast<live::DataType>(type);
-}
-
-live::ReduceOp to_op(weft_op_t op) {
-    if (static_cast<unsigned>(op) >= live::kReduceOps.size())
-        refuse("op", std::to_string(op), "a weft_op_t");
-    return static_cast<live::ReduceOp>(op);
-}
-static_assert(static_cast<int>(live::DataType::kU64) == WEFT_UINT64);
-static_assert(static_cast<int>(live::DataType::kFp8E4m3) == WEFT_FLOAT8E4M3);
-static_assert(static_cast<int>(live::ReduceOp::kAvg) == WEFT_AVG);
 
 std::chrono::milliseconds to_time(const char* key, double seconds,
                                   std::chrono::milliseconds otherwise) {
@@ -128,11 +78,6 @@ Stores& stores() {
 void close_store(const live::UniqueId& id) {
     const std::lock_guard lock(stores().mutex);
     std::erase_if(stores().served, [&](const auto& s) { return s.first == id; });
-}
-
-weft_comm& at(weft_comm_t comm) {
-    if (!comm) refuse("comm", "a null pointer", "a communicator");
-    return *comm;
 }
 
 weft_result_t join(const weft_unique_id_t& id, int rank, int ranks, const live::WorldOptions& o,
@@ -192,7 +137,7 @@ const char* weft_version(void) {
 }
 
 const char* weft_last_error(void) {
-    return last_error.c_str();
+    return last_error().c_str();
 }
 
 const char* weft_result_name(weft_result_t result) {

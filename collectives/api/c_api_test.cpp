@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 #include <weft.h>
+#include <weft_gpu.h>
 
+#include "collectives/gpu/gpu.hpp"
 #include "collectives/transport/rank_threads.hpp"
 
 namespace {
@@ -161,6 +163,18 @@ TEST_CASE("what makes no sense is refused in words", "[unit]") {
         require(
             weft_broadcast(&x, &x, 1, WEFT_FLOAT32, -1, alone, nullptr) == WEFT_INVALID_ARGUMENT,
             "a root that is none");
+        good(weft_allreduce(&x, &x, 1, WEFT_FLOAT32, WEFT_SUM, alone, nullptr), "and goes on");
+    });
+}
+
+TEST_CASE("a collective on a stream needs a GPU, and says so where none is", "[unit]") {
+    if (weft::live::load_cuda().ok()) return;  // tried by hand where there is one
+    in_world(1, [](weft_comm_t alone) {
+        float x = 1;
+        require(weft_allreduce_on(&x, &x, 1, WEFT_FLOAT32, WEFT_SUM, alone, nullptr) == WEFT_FAILED,
+                "an error");
+        const std::string why = weft_last_error();
+        require(why.find("GPU") != why.npos || why.find("CUDA") != why.npos, "the reason");
         good(weft_allreduce(&x, &x, 1, WEFT_FLOAT32, WEFT_SUM, alone, nullptr), "and goes on");
     });
 }

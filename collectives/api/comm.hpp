@@ -124,6 +124,8 @@ class Comm {
     /// The last operations, oldest first; at most 256.
     [[nodiscard]] std::vector<OperationRecord> history() const;
     [[nodiscard]] Counters counters() const;
+    /// ConfigError when the arguments make no sense.
+    void check(const CollectiveCall& call) const;
     /// What would run: plan and reason.
     [[nodiscard]] OperationRecord explain(const CollectiveCall& call);
 
@@ -143,7 +145,6 @@ class Comm {
     };
     [[nodiscard]] Prepared prepare(const CollectiveCall& call);
     [[nodiscard]] const Chosen& choose(const CollectiveCall& call);
-    void check(const CollectiveCall& call) const;
     [[nodiscard]] SharedCollectives* shared();
     /// Null: the call goes by messages.
     [[nodiscard]] SharedCollectives* shared_for(const CollectiveCall& call);

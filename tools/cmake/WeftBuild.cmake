@@ -97,7 +97,7 @@ function(weft_install)
   install(TARGETS weft RUNTIME)
   install(TARGETS weft_c EXPORT weft_targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   set(headers ${PROJECT_SOURCE_DIR}/collectives/api/include)
-  install(FILES ${headers}/weft.h ${headers}/weft.hpp ${headers}/weft_mpi.h
+  install(FILES ${headers}/weft.h ${headers}/weft.hpp ${headers}/weft_mpi.h ${headers}/weft_gpu.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   # Relative, so that an installed tree can be moved.
   file(RELATIVE_PATH WEFT_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)

@@ -1,0 +1,53 @@
+#include "collectives/api/detail/c_door.hpp"
+
+namespace weft::live::c {
+
+std::string& last_error() {
+    // One of a thread: an error is read by the thread that met it.
+    static thread_local std::string text;
+    return text;
+}
+
+weft_result_t fail(weft_result_t result, std::string why) {
+    last_error() = std::move(why);
+    return result;
+}
+
+weft_result_t fail(const LiveError& e) {
+    return fail(WEFT_FAILED, to_string(e));
+}
+
+weft_result_t of(const Status& s) {
+    return s ? WEFT_SUCCESS : fail(s.error());
+}
+
+void refuse(const char* key, const std::string& found, const char* expected) {
+    throw ConfigError({.file = {},
+                       .line = 0,
+                       .key = key,
+                       .found = printable(found),
+                       .expected = expected,
+                       .example = {}});
+}
+
+DataType to_type(weft_datatype_t type) {
+    if (static_cast<unsigned>(type) >= kDataTypes.size())
+        refuse("type", std::to_string(type), "a weft_datatype_t");
+    return static_cast<DataType>(type);
+}
+
+ReduceOp to_op(weft_op_t op) {
+    if (static_cast<unsigned>(op) >= kReduceOps.size())
+        refuse("op", std::to_string(op), "a weft_op_t");
+    return static_cast<ReduceOp>(op);
+}
+static_assert(static_cast<int>(DataType::kU64) == WEFT_UINT64);
+static_assert(static_cast<int>(DataType::kFp8E4m3) == WEFT_FLOAT8E4M3);
+static_assert(static_cast<int>(ReduceOp::kAvg) == WEFT_AVG);
+
+weft_comm& at(weft_comm_t comm) {
+    if (!comm) refuse("comm", "a null pointer", "a communicator");
+    return *comm;
+}
+
+}  // namespace weft::live::c
