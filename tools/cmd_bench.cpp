@@ -32,11 +32,14 @@ blocks), count the elements of the vector or of one block, algbw = size / time, 
 
 With processes four columns follow: the fastest iteration and the 99th percentile in us, CPU seconds
 a GB (of size, all ranks together), and which Plan ran. With --against: the other library's median
-and fastest, and its median over ours (above 1: ours is faster).
+and fastest, and its median over ours (above 1: ours is faster). From 64 MiB on inside one host
+`roof` is the share of the memory roofline that was reached: the time in which the same processes,
+all at once, copy past the caches every input read once and every output written once, over ours.
 
 Examples
   weft bench allreduce -n 4                             8 B to 64 MiB, float, sum, shared memory
   weft bench allreduce -n 2 --against openmpi           in turns with Open MPI
+  weft bench alltoall -n 4 --against gloo               in turns with Gloo, over loopback TCP
   weft bench allreduce -n 4 --transport tcp --interfaces r0p0,r1p0,r0p1,r1p1
       --launch 'ip netns exec lv%r'                     each rank in a network namespace
   weft bench allreduce -n 8 -b 1MiB -e 1MiB --dtype bfloat16 --op avg
@@ -79,7 +82,7 @@ void print_header(const BenchConfig& config, const std::string& runner, const st
     fmt::print("#{:>11}  {:>12}  {:>8}  {:>6}  {:>6}  {}  {}{}{}{}\n", "size", "count", "type",
                "redop", "root", group("time", "algbw", "busbw", "#wrong"),
                group("time", "algbw", "busbw", "#wrong"), more("min", "p99", "CPU"),
-               peers("peer", "its min", "ratio"), processes ? "  plan" : "");
+               peers("peer", "its min", "ratio"), processes ? "   roof  plan" : "");
     fmt::print("#{:>11}  {:>12}  {:>8}  {:>6}  {:>6}  {}  {}{}{}\n", "(B)", "(elements)", "", "",
                "", group("(us)", "(GB/s)", "(GB/s)", ""), group("(us)", "(GB/s)", "(GB/s)", ""),
                more("(us)", "(us)", "(s/GB)"), peers("(us)", "(us)", ""));
@@ -121,7 +124,25 @@ struct Bench {
 struct Figures {
     Answer ours;
     Answer peer;
+    double roofline_s = 0;  // 0: not measured
 };
+
+constexpr Bytes kRooflineFrom{std::int64_t{64} << 20};
+
+/// The time in which all ranks together can read every input and write every output once.
+double measure_roofline(Bench& b, std::uint64_t count) {
+    const BenchCase c{
+        .plan = &b.plan, .count = count, .dtype = live::parse_data_type(b.config.dtype)};
+    std::uint64_t elements = 0;
+    for (std::uint32_t r = 0; r < b.config.ranks; ++r)
+        elements += elements_of(c, Buffer::kInput, r) + elements_of(c, Buffer::kOutput, r);
+    const std::uint64_t bytes = elements * live::size_of(c.dtype) / b.config.ranks / 2;
+    const Answer a = b.ours->run({.collective = kCopy,
+                                  .count = bytes / sizeof(float),
+                                  .warmup = 2,
+                                  .iterations = std::max(5U, b.config.iterations / 4)});
+    return quantile(a.seconds, 0.5);
+}
 
 /// Ours and the peer's in turns, so that what else the machine does befalls both.
 Figures measure(Bench& b, std::uint64_t count, bool in_place) {
@@ -141,6 +162,11 @@ Figures measure(Bench& b, std::uint64_t count, bool in_place) {
         append(f.ours, b.ours->run(job));
         if (b.peer) append(f.peer, b.peer->run(job));
     }
+    const Binding binding{
+        count, static_cast<std::uint32_t>(live::size_of(live::parse_data_type(c.dtype))), false};
+    const bool one_host = c.transport == "shm" || c.transport == "auto";
+    if (one_host && !in_place && total_size(b.plan, binding) >= kRooflineFrom)
+        f.roofline_s = measure_roofline(b, count);
     b.wrong += f.ours.wrong;
     return f;
 }
@@ -166,6 +192,7 @@ nlohmann::json row_of(const Bench& b, const Figures& f, Bytes size, bool in_plac
                        {"iterations", f.ours.seconds.size()},
                        {"wrong", f.ours.wrong},
                        {"plan", f.ours.plan}};
+    if (f.roofline_s > 0) row["roofline_s"] = f.roofline_s;
     if (b.peer)
         row["peer"] = {{"name", b.peer->name()},
                        {"time_s_median", quantile(f.peer.seconds, 0.5)},
@@ -190,6 +217,9 @@ std::string extra_text(const Bench& b, const Figures& f, Bytes size) {
                             time_text(quantile(f.peer.seconds, 0) * 1e6),
                             ours > 0 ? theirs / ours : 0.0);
     }
+    const double ours = quantile(f.ours.seconds, 0.5);
+    text += f.roofline_s > 0 && ours > 0 ? fmt::format("  {:>5.2f}", f.roofline_s / ours)
+                                         : fmt::format("  {:>5}", "-");
     return text + "  " + f.ours.plan;
 }
 

@@ -7,9 +7,6 @@
 
 namespace weft::live {
 
-namespace {
-
-/// Pins the calling thread to the index-th core that the process may use.
 void pin_to_core(std::uint32_t index) {
     cpu_set_t allowed;
     CPU_ZERO(&allowed);
@@ -24,8 +21,6 @@ void pin_to_core(std::uint32_t index) {
         return;
     }
 }
-
-}  // namespace
 
 void run_ranks(std::uint32_t ranks, const std::function<void(std::uint32_t)>& body,
                const RankThreadOptions& options) {

@@ -5,6 +5,9 @@
 
 namespace weft::live {
 
+/// Pins the calling thread to the index-th core that the process may use, if there is one.
+void pin_to_core(std::uint32_t index);
+
 struct RankThreadOptions {
     /// One core per rank, when there are enough cores: ranks that wander share a core for whole
     /// scheduler ticks.

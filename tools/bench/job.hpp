@@ -3,6 +3,7 @@
 // bench` speaks them with its own ranks and with programs that do the same on other libraries.
 //     run allreduce 1024 float sum 0 0 5 20 1      collective count dtype op root in-place warmup
 //                                                  iterations check
+//     run copy 1024 ...                            each rank copies so many floats
 //     ok CPU_SECONDS WRONG TIME,TIME,... PLAN      or: error TEXT
 // A rank says `ready` when it has joined. End of input ends it.
 #include <cstdint>
@@ -11,6 +12,9 @@
 #include <vector>
 
 namespace weft::tools {
+
+/// In the place of a collective's name; ranks of this library alone know it.
+inline constexpr const char* kCopy = "copy";
 
 struct Job {
     std::string collective = "allreduce";

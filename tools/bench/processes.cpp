@@ -116,11 +116,9 @@ std::unique_ptr<Runner> run_on_peer(const BenchConfig& c) {
     std::vector<CommandLine> members;
     const std::string ranks = std::to_string(c.ranks);
     if (gloo) {
-        static int turn = 0;
         const Scratch scratch;
         for (std::uint32_t r = 0; r < c.ranks; ++r)
-            members.push_back({program.string(), std::to_string(r), ranks,
-                               scratch.path() + "/gloo" + std::to_string(turn)});
+            members.push_back({program.string(), std::to_string(r), ranks, scratch.path()});
         return started([&] { return std::make_unique<Processes>("gloo", members, c.patience_s); });
     }
     CommandLine words{"mpirun",

@@ -1,10 +1,8 @@
 // weft bench-rank: one rank of a live measurement, told what to do on standard input (job.hpp).
 // Started by `weft bench`; hidden from the help, of use to whoever starts ranks by other means.
 #include <cstdio>
-#include <ctime>
 #include <fmt/format.h>
 #include <iostream>
-#include <sched.h>
 #include <string>
 #include <thread>
 #include <vector>
@@ -12,9 +10,12 @@
 #include "base/units.hpp"
 #include "collectives/algorithms/algorithm.hpp"
 #include "collectives/api/comm.hpp"
+#include "collectives/runtime/kernels.hpp"
+#include "collectives/transport/rank_threads.hpp"
 #include "tools/bench/job.hpp"
 #include "tools/bench_data.hpp"
 #include "tools/commands.hpp"
+#include "tools/peers/floats.hpp"
 
 namespace weft::tools {
 
@@ -27,28 +28,6 @@ struct Options {
     bool pin = false;
     live::WorldOptions world = live::WorldOptions{};
 };
-
-double cpu_seconds() {
-    timespec now{};
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-/// The rank-th core that this process may use: ranks that wander share a core for whole ticks.
-void pin_to_core(std::uint32_t index) {
-    cpu_set_t allowed;
-    CPU_ZERO(&allowed);
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-    std::uint32_t seen = 0;
-    for (std::size_t core = 0; core < CPU_SETSIZE; ++core) {
-        if (!CPU_ISSET(core, &allowed) || seen++ != index) continue;
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        CPU_SET(core, &one);
-        (void)sched_setaffinity(0, sizeof one, &one);
-        return;
-    }
-}
 
 /// Memory that grows and is kept, as a training job's buffers are.
 struct Buffers {
@@ -63,6 +42,7 @@ class Worker {
 
   private:
     [[nodiscard]] live::CollectiveCall prepare(const Job& job, const BenchCase& c);
+    [[nodiscard]] Answer copy(const Job& job);
     live::Comm& comm_;
     Buffers buffers_;
 };
@@ -88,7 +68,31 @@ live::CollectiveCall Worker::prepare(const Job& job, const BenchCase& c) {
             .root = job.root};
 }
 
+/// The roofline: all ranks copy at the same time, past the caches, what a collective must at least
+/// read and write.
+Answer Worker::copy(const Job& job) {
+    Answer answer;
+    const std::size_t bytes = job.count * sizeof(float);
+    if (buffers_.input.size() < bytes) buffers_.input.resize(bytes);
+    if (buffers_.output.size() < bytes) buffers_.output.resize(bytes);
+    for (std::uint32_t i = 0; i < job.warmup + job.iterations; ++i) {
+        Status s = comm_.barrier();
+        const auto start = live::Clock::now();
+        live::copy_past(buffers_.input.data(), buffers_.output.data(), bytes);
+        // Where ranks are more than cores, the first to begin waits for the last to end.
+        if (s) s = comm_.barrier();
+        const std::chrono::duration<double> took = live::Clock::now() - start;
+        if (i >= job.warmup) answer.seconds.push_back(took.count());
+        if (s) continue;
+        answer.error = to_string(s.error());
+        return answer;
+    }
+    answer.plan = "copy";
+    return answer;
+}
+
 Answer Worker::run(const Job& job) {
+    if (job.collective == kCopy) return copy(job);
     Answer answer;
     AlgorithmParams params;
     params.root = job.root;
@@ -127,7 +131,8 @@ void say(const std::string& line) {
 }
 
 int serve(const Options& o) {
-    if (o.pin) pin_to_core(o.rank);
+    // Ranks that wander share a core for whole ticks.
+    if (o.pin) live::pin_to_core(o.rank);
     auto world = live::World::join(live::parse_unique_id(o.id), o.rank, o.ranks, o.world);
     if (!world) {
         say("error " + to_string(world.error()));

@@ -3,39 +3,31 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <ctime>
 #include <iostream>
 #include <mpi.h>
 #include <string>
 #include <unistd.h>
 #include <vector>
 
-#include "tools/bench/job.hpp"
+#include "tools/peers/floats.hpp"
 
 namespace {
 
 using weft::tools::Answer;
 using weft::tools::Job;
 
-double cpu_seconds() {
-    timespec now{};
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
 struct World {
     int rank = 0;
     int ranks = 1;
-    std::vector<float> in;
-    std::vector<float> out;
+    weft::tools::Floats floats;
 };
 
 /// One collective of float sums; false for what this program does not do.
 bool once(World& w, const Job& j) {
     const auto count = static_cast<int>(j.count);
-    void* out = w.out.data();
+    void* out = w.floats.out.data();
     const bool own = j.in_place;
-    const void* in = own ? MPI_IN_PLACE : w.in.data();
+    const void* in = own ? MPI_IN_PLACE : w.floats.in.data();
     MPI_Comm all = MPI_COMM_WORLD;
     if (j.collective == "allreduce") {
         MPI_Allreduce(in, out, count, MPI_FLOAT, MPI_SUM, all);
@@ -46,7 +38,7 @@ bool once(World& w, const Job& j) {
     } else if (j.collective == "alltoall") {
         MPI_Alltoall(in, count, MPI_FLOAT, out, count, MPI_FLOAT, all);
     } else if (j.collective == "broadcast") {
-        MPI_Bcast(w.in.data(), count, MPI_FLOAT, static_cast<int>(j.root), all);
+        MPI_Bcast(w.floats.in.data(), count, MPI_FLOAT, static_cast<int>(j.root), all);
     } else {
         return false;
     }
@@ -59,27 +51,21 @@ Answer run(World& w, const Job& j) {
         a.error = "this peer does float sums only";
         return a;
     }
-    const std::size_t elements = j.count * static_cast<std::size_t>(w.ranks);
-    if (w.in.size() < elements) w.in.resize(elements);
-    if (w.out.size() < elements) w.out.resize(elements);
-    std::fill_n(w.in.begin(), elements, static_cast<float>(w.rank + 1));
-    std::fill_n(w.out.begin(), elements, static_cast<float>(w.rank + 1));
+    fill(w.floats, j, w.rank, w.ranks);
     if (!once(w, j)) {
         a.error = "this peer has no " + j.collective;
         return a;
     }
-    const auto sum = static_cast<float>(w.ranks * (w.ranks + 1) / 2);
-    if (j.check && (j.collective == "allreduce" || j.collective == "reducescatter"))
-        for (std::uint64_t i = 0; i < j.count; ++i) a.wrong += w.out[i] != sum;
+    if (j.check) a.wrong = count_wrong(w.floats, j, w.ranks);
     for (std::uint32_t i = 0; i < j.warmup; ++i) once(w, j);
     std::vector<double> mine(j.iterations);
-    const double before = cpu_seconds();
+    const double before = weft::tools::cpu_seconds();
     for (double& t : mine) {
         const double start = MPI_Wtime();
         once(w, j);
         t = MPI_Wtime() - start;
     }
-    double cpu = cpu_seconds() - before;
+    double cpu = weft::tools::cpu_seconds() - before;
     a.seconds.resize(mine.size());
     MPI_Reduce(mine.data(), a.seconds.data(), static_cast<int>(mine.size()), MPI_DOUBLE, MPI_MAX, 0,
                MPI_COMM_WORLD);
