@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kFirstInquiry = 50ms;
 constexpr auto kNextInquiry = 200ms;
+constexpr auto kLongestYielding = 20ms;  // then it sleeps, and looks at its deadlines
 // Set in the head of what goes this way, so that it never agrees with what goes by messages.
 constexpr std::uint8_t kSharedKind = 1;
 
@@ -75,13 +76,15 @@ Status SharedCollectives::wait_while(Nothing nothing, const OperationHead& head,
             relax();
             continue;
         }
-        if (turn < checks_ + yields_) {
-            std::this_thread::yield();
-            continue;
-        }
-        if (turn == checks_ + yields_) {
+        if (turn == checks_) {
             began_ = Clock::now();
             asked_ = began_ + kFirstInquiry - kNextInquiry;
+        }
+        if (turn < checks_ + yields_) {
+            std::this_thread::yield();
+            // Among busy strangers each yield may cost a time slice of theirs.
+            if (turn % 8 == 0 && Clock::now() - began_ > kLongestYielding) turn = checks_ + yields_;
+            continue;
         }
         if (auto error = look_around(head, member)) return *error;
         board_->settle();

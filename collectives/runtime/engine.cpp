@@ -19,6 +19,7 @@ constexpr auto kLongestCheck = 40us;  // of one who finds nothing, before it off
 constexpr auto kShortestCheck = 1us;
 constexpr auto kFirstInquiry = 50ms;  // of an operation that does not move
 constexpr auto kNextInquiry = 200ms;
+constexpr auto kLongestYielding = 20ms;  // then it sleeps, and looks at its deadlines
 constexpr auto kLongestNap = 100ms;
 constexpr auto kAnswerEvery = 5ms;  // while nothing is under way here
 constexpr auto kShortNap = 1ms;     // of one who waits for what the leader does not look at
@@ -290,6 +291,9 @@ void Engine::rest(Lock& lock, Idle& idle, Clock::time_point until) {
         lock.unlock();
         std::this_thread::yield();
         lock.lock();
+        // Among busy strangers each yield may cost a time slice of theirs.
+        if (idle.yields % 8 == 0 && Clock::now() - idle.since > kLongestYielding)
+            idle.yields = yields_;
         return;
     }
     ++idle.yields;

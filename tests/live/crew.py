@@ -64,7 +64,7 @@ class Rank:
 class Crew:
     """n ranks that meet in a folder of their own; ended, whatever happens, at the end."""
 
-    def __init__(self, ranks, *options, prefix=None, program=RANK):
+    def __init__(self, ranks, *options, prefix=None, program=RANK, more=lambda r: []):
         self.folder = tempfile.mkdtemp(prefix="weft-live-")
         os.chmod(self.folder, 0o777)  # ranks may be another user's
         made = subprocess.run([program, "--make-id", self.folder], capture_output=True, text=True,
@@ -72,7 +72,7 @@ class Crew:
         self.ranks = []
         for r in range(ranks):
             before = prefix(r) if prefix else []
-            own = [str(o).replace("%r", str(r)) for o in options]
+            own = [str(o).replace("%r", str(r)) for o in [*options, *more(r)]]
             self.ranks.append(Rank([*before, str(program), "--id", made.stdout.strip(), "--rank",
                                     str(r), "--ranks", str(ranks), *own]))
 

@@ -111,11 +111,15 @@ Standing Ledger::instead(const Book* book) const {
     if (out.busy) {
         out.head = oldest->head;
         out.seconds = seconds_since(oldest->since);
-    } else if (book != nullptr) {
-        const Row& row = book->row(book->newest);
-        out.head = row.head;
-        out.seconds = seconds_since(book->idle_since);
+        return out;
     }
+    if (book != nullptr) out.head = book->row(book->newest).head;
+    // Since the last one ended, whatever communicator it was of; or since it was first asked.
+    Ticks idle_since = 0;
+    for (const auto& b : books_)
+        if (b->newest != 0) idle_since = std::max(idle_since, b->idle_since);
+    if (idle_since == 0 && book != nullptr) idle_since = book->idle_since;
+    if (idle_since != 0) out.seconds = seconds_since(idle_since);
     return out;
 }
 
@@ -164,6 +168,7 @@ std::vector<Page> Ledger::pages() const {
     const Lock lock(busy_);
     std::vector<Page> out;
     for (const auto& b : books_) {
+        if (b->newest == 0) continue;  // others have asked about it
         Page page{.context = b->context, .newest = b->newest, .under_way = {}, .where = b->where};
         if (b->busy == 0) page.idle_seconds = seconds_since(b->idle_since);
         for (const Row& row : b->rows) {

@@ -54,6 +54,21 @@ TEST_CASE("a rank in another operation says in which, and what it waits for", "[
     CHECK_FALSE(ledger.standing(2, 2).busy);
 }
 
+TEST_CASE("idle is who has been in no operation of any communicator", "[unit]") {
+    Ledger ledger;
+    ledger.began(head_of(1, 0));
+    ledger.finished(0, 1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    ledger.began(head_of(1, 1));
+    ledger.finished(1, 1);
+    // Looked at earlier, so not longer ago, if both mean the same moment.
+    const double first = ledger.standing(0, 2).seconds;
+    CHECK(first <= ledger.standing(1, 2).seconds);
+    CHECK(ledger.pages().size() == 2);
+    static_cast<void>(ledger.ask(head_of(5, 2), 3));
+    CHECK(ledger.pages().size() == 2);
+}
+
 TEST_CASE("an operation that was asked about is compared when it begins", "[unit]") {
     Ledger ledger;
     CHECK(ledger.ask(head_of(3, 1, 10), 6).state == Standing::State::kNotBegun);
