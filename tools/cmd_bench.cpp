@@ -16,6 +16,7 @@
 #include "collectives/algorithms/algorithm.hpp"
 #include "collectives/plan/plan.hpp"
 #include "collectives/runtime/data_type.hpp"
+#include "collectives/transport/fault/fault.hpp"
 #include "tools/bench/runner.hpp"
 #include "tools/bench_data.hpp"
 #include "tools/commands.hpp"
@@ -42,6 +43,8 @@ Examples
   weft bench alltoall -n 4 --against gloo               in turns with Gloo, over loopback TCP
   weft bench allreduce -n 4 --transport tcp --interfaces r0p0,r1p0,r0p1,r1p1
       --launch 'ip netns exec lv%r'                     each rank in a network namespace
+  weft bench allreduce -n 4 --fault 'seed=7; drop=0.1%; late=0.1%; kill lane=0 at=1s lasts=100ms'
+                                                        under faults (transport/fault/fault.hpp)
   weft bench allreduce -n 8 -b 1MiB -e 1MiB --dtype bfloat16 --op avg
   weft bench alltoall -n 4 --algorithm rail --channels 2)";
 
@@ -269,6 +272,7 @@ void validate(const BenchConfig& c) {
     const bool known = c.transport == "inproc" || c.transport == "shm" || c.transport == "tcp" ||
                        c.transport == "auto";
     if (!known) refuse("--transport", c.transport, "shm, tcp, auto or inproc", "shm");
+    (void)live::parse_fault_plan(c.fault);
     const bool threads = c.transport == "inproc";
     if (threads && !c.against.empty())
         refuse("--against", c.against, "ranks that are processes", "--transport shm");
@@ -383,6 +387,8 @@ void add_bench(CLI::App& app, std::function<int()>& run) {
     cmd->add_option("--iters", config->iterations, "timed iterations")->capture_default_str();
     cmd->add_option("--interfaces", config->interfaces,
                     "NIC ports, interface[:rail:plane],...; default: loopback");
+    cmd->add_option("--fault", config->fault,
+                    "faults that messages meet, as \"seed=7; drop=1%; kill lane=1 at=5ms\"");
     cmd->add_option("--launch", config->launch, "put before each rank's command; %r is the rank");
     cmd->add_option("--against", config->against,
                     "openmpi (shared memory), openmpi-ucx, openmpi-tcp or gloo, in turns");

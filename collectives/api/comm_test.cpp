@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <mutex>
 #include <numeric>
 #include <thread>
 
@@ -29,14 +28,6 @@ CollectiveCall sum_of(const std::vector<float>& in, std::vector<float>& out) {
             .output = out.data(),
             .count = in.size(),
             .dtype = DataType::kF32};
-}
-
-/// What all ranks of a world of n reported, by rank.
-std::vector<Status> statuses(std::uint32_t n, const WorldOptions& options,
-                             const std::function<Status(Comm&)>& body) {
-    std::vector<Status> all(n, Status{Done{}});
-    in_world(n, options, [&](Comm& comm) { all[comm.rank()] = body(comm); });
-    return all;
 }
 
 Status all_reduce(Comm& comm, std::size_t count, ReduceOp op = ReduceOp::kSum) {
@@ -163,95 +154,6 @@ TEST_CASE("asynchronous operations move while nobody waits, and end in order", "
         require(comm.history().size() == 4 && comm.history()[0].plan.find("allreduce/") == 0,
                 "remembered");
     });
-}
-
-TEST_CASE("whatever ranks do not agree on is an error that names two of them", "[unit]") {
-    struct Kind {
-        const char* name;
-        const char* said;
-        std::function<Status(Comm&, bool odd, std::size_t count)> call;
-    };
-    const auto with = [](Comm& comm, std::size_t count, auto change) {
-        std::vector<float> in(4 * count + 1, 1.0F);
-        std::vector<float> out(4 * count + 1);
-        CollectiveCall call = sum_of(in, out);
-        call.count = count;
-        change(call);
-        return comm.run(call);
-    };
-    const std::vector<Kind> kinds{
-        {"count", "count ",
-         [&](Comm& c, bool odd, std::size_t n) {
-             return with(c, n, [&](CollectiveCall& x) { x.count += odd; });
-         }},
-        {"type", "type ",
-         [&](Comm& c, bool odd, std::size_t n) {
-             return with(c, n, [&](CollectiveCall& x) {
-                 if (odd) x.dtype = DataType::kI32;
-             });
-         }},
-        {"reduction", "reduction ",
-         [&](Comm& c, bool odd, std::size_t n) {
-             return with(c, n, [&](CollectiveCall& x) {
-                 if (odd) x.op = ReduceOp::kMax;
-             });
-         }},
-        {"collective", "on rank",
-         [&](Comm& c, bool odd, std::size_t n) {
-             return with(c, n, [&](CollectiveCall& x) {
-                 if (odd) x.collective = Collective::kAllGather;
-             });
-         }},
-        {"root", "root ",
-         [&](Comm& c, bool odd, std::size_t n) {
-             return with(c, n, [&](CollectiveCall& x) {
-                 x.collective = Collective::kBroadcast;
-                 x.root = odd ? 1 : 0;
-             });
-         }},
-        {"order", "on rank",
-         [&](Comm& c, bool odd, std::size_t n) {
-             const auto other = [&](bool gather) {
-                 return with(c, n, [&](CollectiveCall& x) {
-                     if (gather) x.collective = Collective::kAllGather;
-                 });
-             };
-             if (const Status s = other(odd); !s) return s;
-             return other(!odd);
-         }},
-        {"blocking", "is not the same",
-         [&](Comm& c, bool odd, std::size_t n) {
-             std::vector<float> in(n, 1.0F);
-             std::vector<float> out(n);
-             if (!odd) return c.run(sum_of(in, out));
-             const auto request = c.start(sum_of(in, out));
-             require(request->wait(Clock::now() + 20s), "a hang");
-             return request->status();
-         }},
-    };
-    const std::string transport = GENERATE("shm", "tcp");
-    const std::size_t count = GENERATE(16, 60'000);
-    for (const Kind& kind : kinds) {
-        // Only where blocking calls go another way.
-        if (std::string(kind.name) == "blocking" && transport != "shm") continue;
-        INFO(kind.name << " over " << transport << ", " << count);
-        Clock::time_point began;
-        std::once_flag first;
-        const auto all = statuses(3, over(transport), [&](Comm& comm) {
-            if (const Status s = all_reduce(comm, count); !s) return s;
-            std::call_once(first, [&] { began = Clock::now(); });
-            return kind.call(comm, comm.rank() == 1, count);
-        });
-        CHECK(Clock::now() - began < 5s);  // a second on a machine that is not busy
-        for (const Status& s : all) {
-            REQUIRE_FALSE(s.ok());
-            const std::string text = to_string(s.error());
-            INFO(text);
-            CHECK_THAT(text, Catch::Contains("is not the same on rank"));
-            CHECK_THAT(text, Catch::Contains("rank 1"));
-            CHECK_THAT(text, Catch::Contains(kind.said));
-        }
-    }
 }
 
 TEST_CASE("ranks whose options differ do not meet, and are told why", "[unit]") {

@@ -10,6 +10,7 @@
 #include "base/units.hpp"
 #include "collectives/transport/between_processes.hpp"
 #include "collectives/transport/composite.hpp"
+#include "collectives/transport/fault/fault.hpp"
 #include "collectives/transport/net/card.hpp"
 #include "collectives/transport/net/ports.hpp"
 #include "collectives/transport/net/report.hpp"
@@ -62,7 +63,8 @@ std::vector<std::pair<std::string, std::string>> shared_environment(const WorldO
     return {{"transport", o.transport},
             {"algorithm", o.algorithm},
             {"paths", std::to_string(o.paths)},
-            {"verify", o.verify ? "1" : "0"}};
+            {"verify", o.verify ? "1" : "0"},
+            {"fault", o.fault}};
 }
 
 std::vector<std::uint32_t> number_hosts(const NetControl& control) {
@@ -142,6 +144,7 @@ void World::check(const WorldOptions& options, std::uint32_t rank, std::uint32_t
                fmt::format("auto, shm, {}", fmt::join(far.begin(), far.end(), ", ")), "auto");
     if (rank >= ranks)
         refuse("rank", std::to_string(rank), fmt::format("a rank below {}", ranks), "0");
+    (void)parse_fault_plan(options.fault);
 }
 
 Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t rank,
@@ -182,6 +185,11 @@ Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t ra
     world->hosts_ = number_hosts(*world->control_);
     if (far.assemble) WEFT_TRY(far.assemble());
     WEFT_TRY(world->route(std::move(near), std::move(far.endpoint)));
+    if (!options.fault.empty()) {
+        world->shm_ = nullptr;
+        world->endpoint_ =
+            with_faults(std::move(world->endpoint_), parse_fault_plan(options.fault));
+    }
     const auto here = std::count(world->hosts_.begin(), world->hosts_.end(), world->hosts_[rank]);
     world->engine_ =
         std::make_unique<Engine>(*world->control_, *world->endpoint_,

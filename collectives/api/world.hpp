@@ -30,7 +30,10 @@ struct WorldOptions {
     std::string host;
     std::string algorithm;  // empty: chosen by size and shape; else "ring", "hierarchical", ...
     std::uint32_t paths = 1;
-    bool verify = false;     // a CRC over what TCP carries, end to end
+    bool verify = false;  // a CRC over what TCP carries, end to end
+    /// For tests: faults that messages and lanes meet, as text (transport/fault/fault.hpp). All
+    /// collectives go by messages then.
+    std::string fault;
     bool background = true;  // a thread moves asynchronous operations while nobody waits
     bool doctor = true;      // `weft doctor` of the same user may ask how things stand
     std::chrono::milliseconds meet_within{60'000};

@@ -153,6 +153,7 @@ FaultPlan random_faults(std::uint64_t seed, std::uint32_t cuts) {
     plan.received_late = share();
     plan.duplicate = share();
     plan.late = share();
+    plan.healed = share() / 4;
     plan.drop = share() / 4;
     plan.cut = cuts;
     plan.longest = std::chrono::microseconds(100 + random.below(2'000));
@@ -258,6 +259,44 @@ TEST_CASE("a lane at a tenth of the other's rate loses nothing and is not left o
         CHECK(bytes_sent(o, 1) > 0);
         for (const FaultCounts& c : o.counts) CHECK(c.slowed > 0);
     }
+}
+
+/// All-reduce over tcp with a bit turned over in every hundredth message: what each rank says.
+std::vector<std::string> under_corruption(bool verify, std::uint64_t& wrong) {
+    const PlanTemplate plan = plan_of(kCases[0], 4096);
+    const std::uint64_t count = 50'000;
+    const auto world = with_faults(transports().at("tcp").make({.ranks = kRanks, .verify = verify}),
+                                   {.corrupt = 10'000});
+    std::vector<std::string> errors(kRanks);
+    std::atomic<std::uint64_t> differ{0};
+    run_ranks(kRanks, [&](std::uint32_t r) {
+        auto member = world->open(r, Clock::now() + 20s);
+        if (!member) throw std::runtime_error(to_string(member.error()));
+        Engine engine(*member.value().control, *member.value().endpoint,
+                      {.patience = 20s, .background = true});
+        Communicator comm(engine);
+        const PreparedPlan prepared(plan, r);
+        std::vector<std::int32_t> in(count, 1), out(count);
+        const Status s = comm.run(prepared, {.buffers = {in.data(), out.data()},
+                                             .count = count,
+                                             .dtype = DataType::kI32,
+                                             .op = ReduceOp::kSum});
+        if (!s) errors[r] = to_string(s.error());
+        for (const std::int32_t x : out) differ += x != kRanks;
+    });
+    wrong = differ;
+    return errors;
+}
+
+TEST_CASE("a bit turned over on the wire is an error with verification, a wrong sum without",
+          "[slow]") {
+    std::uint64_t wrong = 0;
+    for (const std::string& e : under_corruption(true, wrong)) {
+        CHECK_THAT(e, Catch::Contains("wrong CRC"));
+        CHECK_THAT(e, Catch::Contains("lane"));
+    }
+    for (const std::string& e : under_corruption(false, wrong)) CHECK(e == "");
+    CHECK(wrong > 0);
 }
 
 // By hand: runtime_fault_tests "[long]". WEFT_FAULT_RUNS: how many, 1000 otherwise.

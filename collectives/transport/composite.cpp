@@ -91,6 +91,9 @@ class Composite final : public Endpoint {
     bool mend_lane(std::uint32_t peer, std::uint32_t lane) override {
         return to(peer).mend_lane(peer, lane);
     }
+    bool corrupt_lane(std::uint32_t peer, std::uint32_t lane) override {
+        return to(peer).corrupt_lane(peer, lane);
+    }
 
   private:
     [[nodiscard]] Endpoint& to(std::uint32_t peer) const { return *parts_[route_[peer]]; }

@@ -130,6 +130,9 @@ class Endpoint {
     /// if it had been cut. False if the transport cannot do that.
     virtual bool cut_lane(std::uint32_t peer, std::uint32_t lane) = 0;
     virtual bool mend_lane(std::uint32_t peer, std::uint32_t lane) = 0;
+    /// For tests of verification: a bit of the next bytes that leave by the lane is turned over on
+    /// its way, behind whatever was computed to find that. False if the transport cannot do that.
+    virtual bool corrupt_lane(std::uint32_t, std::uint32_t) { return false; }
 };
 
 /// Sleeps until one of the descriptors is readable, or `until`.
@@ -148,6 +151,7 @@ struct TransportOptions {
     std::uint32_t rails = 1;
     std::uint32_t planes = 2;
     std::uint32_t paths = 1;  // per rail and plane; lanes of a pair = rails x planes x paths
+    bool verify = false;      // tcp: a CRC of every payload
 };
 
 /// A world whose ranks are threads of one process: for tests, and for `weft bench` without

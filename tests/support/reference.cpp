@@ -224,7 +224,8 @@ std::vector<std::vector<Element>> inputs_of(const PlanTemplate& plan, const Refe
     std::vector<std::vector<Element>> in(plan.n);
     for (std::uint32_t r = 0; r < plan.n; ++r) {
         in[r].resize(buffer_elements(plan, b, Buffer::kInput, r));
-        for (std::uint64_t i = 0; i < in[r].size(); ++i) in[r][i] = random_element(job.dtype, r, i);
+        for (std::uint64_t i = 0; i < in[r].size(); ++i)
+            in[r][i] = random_element(job.dtype, r, i + job.salt);
     }
     return in;
 }

@@ -43,7 +43,8 @@ struct ReferenceJob {
     live::ReduceOp op = live::ReduceOp::kSum;
     std::uint64_t count = 0;
     bool in_place = false;
-    Element factor = 0;  // of kPreMulSum
+    Element factor = 0;      // of kPreMulSum
+    std::uint64_t salt = 0;  // another one, other data
 };
 
 [[nodiscard]] bool reduces(const PlanTemplate& plan);

@@ -90,6 +90,7 @@ std::unique_ptr<Runner> run_on_processes(const BenchConfig& c) {
                                    "--transport", c.transport});
         if (!c.interfaces.empty()) words.insert(words.end(), {"--interfaces", c.interfaces});
         if (!c.algorithm.empty()) words.insert(words.end(), {"--algorithm", c.algorithm});
+        if (!c.fault.empty()) words.insert(words.end(), {"--fault", c.fault});
         if (c.launch.empty()) words.emplace_back("--pin");
         members.push_back(std::move(words));
     }

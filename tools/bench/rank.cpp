@@ -172,6 +172,7 @@ void add_bench_rank(CLI::App& app, std::function<int()>& run) {
     cmd->add_option("--transport", o->world.transport);
     cmd->add_option("--interfaces", o->world.interfaces);
     cmd->add_option("--algorithm", o->world.algorithm);
+    cmd->add_option("--fault", o->world.fault);
     cmd->add_option("--host", o->world.host);
     cmd->callback([o, &run] { run = [o] { return serve(*o); }; });
 }

@@ -32,6 +32,7 @@ struct BenchConfig {
     std::uint32_t iterations = 20;
     bool check = true;
     std::string interfaces;
+    std::string fault;    // faults that messages meet
     std::string launch;   // put before each rank's command; %r is the rank
     std::string against;  // another library
     std::uint32_t rounds = 3;

@@ -8,6 +8,7 @@
 
 #include "collectives/algorithms/algorithm.hpp"
 #include "collectives/runtime/communicator.hpp"
+#include "collectives/transport/fault/fault.hpp"
 #include "collectives/transport/rank_threads.hpp"
 #include "collectives/transport/transport.hpp"
 #include "tools/bench/runner.hpp"
@@ -56,13 +57,18 @@ class Threads final : public Runner {
     std::vector<Rank> ranks_;
 };
 
+std::unique_ptr<live::Transport> transport_of(const BenchConfig& c) {
+    auto made = live::transport_named(c.transport).make({.ranks = c.ranks, .planes = c.planes});
+    if (c.fault.empty()) return made;
+    return live::with_faults(std::move(made), live::parse_fault_plan(c.fault));
+}
+
 Threads::Threads(const BenchConfig& config, PlanTemplate plan)
     : config_(config),
       plan_(std::move(plan)),
       dtype_(live::parse_data_type(config.dtype)),
       op_(live::parse_reduce_op(config.op)),
-      transport_(live::transport_named(config.transport)
-                     .make({.ranks = config.ranks, .planes = config.planes})),
+      transport_(transport_of(config)),
       ranks_(config.ranks) {
     const auto deadline = live::Clock::now() + std::chrono::seconds(30);
     live::run_ranks(config.ranks, [&](std::uint32_t r) {
@@ -70,7 +76,9 @@ Threads::Threads(const BenchConfig& config, PlanTemplate plan)
         auto member = transport_->open(r, deadline);
         if (!member) throw BenchFailed(to_string(member.error()));
         rank.member = std::move(member.value());
-        rank.engine = std::make_unique<live::Engine>(*rank.member.control, *rank.member.endpoint);
+        rank.engine = std::make_unique<live::Engine>(
+            *rank.member.control, *rank.member.endpoint,
+            live::EngineOptions{.background = !config.fault.empty()});
         rank.communicator = std::make_unique<live::Communicator>(*rank.engine);
         rank.plan = std::make_unique<live::PreparedPlan>(plan_, r);
     });

@@ -56,7 +56,8 @@ Draw draw(const FaultPlan& plan, std::uint32_t from, std::uint32_t to, const Mes
         {plan.delay, Fate::kDelay},         {plan.reorder, Fate::kReorder},
         {plan.sent_late, Fate::kSentLate},  {plan.received_late, Fate::kReceivedLate},
         {plan.duplicate, Fate::kDuplicate}, {plan.late, Fate::kLate},
-        {plan.drop, Fate::kDrop},           {plan.cut, Fate::kCut},
+        {plan.healed, Fate::kHealed},       {plan.drop, Fate::kDrop},
+        {plan.corrupt, Fate::kCorrupt},     {plan.cut, Fate::kCut},
     };
     for (const auto& [share, fate] : rows) {
         if (at < share) return {fate, wait};
@@ -128,9 +129,10 @@ bool FaultEndpoint::post_send(std::uint32_t peer, std::uint32_t index, const Mes
     const bool straight = lane.queue.empty() && !slow && d.fate != Fate::kDelay;
     if (d.fate == Fate::kReorder) {
         lane.alone.push_back({now + d.wait, key, data});
-    } else if (d.fate == Fate::kDrop || d.fate == Fate::kLate) {
+    } else if (d.fate == Fate::kDrop || d.fate == Fate::kLate || d.fate == Fate::kHealed) {
         lane.swallowed.push_back({now + plan_.detect, key, data});
     } else if (straight) {
+        if (d.fate == Fate::kCorrupt && inner_->corrupt_lane(peer, index)) ++counts_.corrupted;
         if (!inner_->post_send(peer, index, key, data)) return false;
     } else {
         const Clock::time_point start = std::max(now, lane.free);
@@ -144,6 +146,8 @@ bool FaultEndpoint::post_send(std::uint32_t peer, std::uint32_t index, const Mes
     struck_.insert(id_of(peer, key));
     // The late copy comes as likely before the loss is noticed as after it.
     if (d.fate == Fate::kLate) make_ghost(peer, key, data, now + plan_.detect / 2 + d.wait);
+    if (d.fate == Fate::kHealed)
+        make_ghost(peer, key, data, now + plan_.detect + plan_.heal + d.wait);
     if (d.fate == Fate::kDuplicate) make_ghost(peer, key, data, now + d.wait);
     if (d.fate == Fate::kCut) cut(peer, index, now + plan_.heal);
     return true;
@@ -268,7 +272,7 @@ void FaultEndpoint::run_ghosts(Clock::time_point now) {
 
 bool FaultEndpoint::comes_twice(std::uint32_t peer, const MessageKey& key) const {
     const Fate fate = draw(plan_, peer, rank(), key).fate;
-    return fate == Fate::kDuplicate || fate == Fate::kLate;
+    return fate == Fate::kDuplicate || fate == Fate::kLate || fate == Fate::kHealed;
 }
 
 void FaultEndpoint::post_recv(std::uint32_t peer, const MessageKey& key, Segments to) {
@@ -366,10 +370,11 @@ std::size_t FaultEndpoint::poll(std::span<Completion> out) {
     const Clock::time_point now = Clock::now();
     progress(now);
     std::array<Completion, kAtOnce> some;
-    if (ready_.size() < out.size()) {
-        const std::size_t room = std::min(out.size() - ready_.size(), some.size());
-        const std::size_t n = inner_->poll(std::span(some).first(room));
+    // Until there is no more: what is kept here does not show in what this returns.
+    for (std::size_t room = 0; (room = std::min(out.size(), some.size())) > ready_.size();) {
+        const std::size_t n = inner_->poll(std::span(some).first(room - ready_.size()));
         for (std::size_t i = 0; i < n; ++i) on(some[i], now);
+        if (n == 0) break;
     }
     const std::size_t n = std::min(out.size(), ready_.size());
     for (std::size_t i = 0; i < n; ++i) {

@@ -20,7 +20,9 @@ enum class Fate : std::uint8_t {
     kReceivedLate,
     kDuplicate,
     kLate,
+    kHealed,
     kDrop,
+    kCorrupt,
     kCut
 };
 /// Of the first attempt to send a message.
@@ -76,6 +78,11 @@ class FaultEndpoint final : public Endpoint {
     bool mend_lane(std::uint32_t peer, std::uint32_t lane) override {
         return inner_->mend_lane(peer, lane);
     }
+    bool corrupt_lane(std::uint32_t peer, std::uint32_t lane) override {
+        return inner_->corrupt_lane(peer, lane);
+    }
+    /// A first copy may come when the operation is over here, thanks to the second.
+    [[nodiscard]] bool restless() const override { return true; }
 
   private:
     struct Held {

@@ -31,12 +31,14 @@ class FaultTransport final : public Transport {
 
 }  // namespace
 
+std::uint64_t FaultPlan::share() const {
+    return std::uint64_t{delay} + reorder + sent_late + received_late + duplicate + late + healed +
+           drop + corrupt + cut;
+}
+
 std::unique_ptr<Endpoint> with_faults(std::unique_ptr<Endpoint> inner, const FaultPlan& plan,
                                       FaultCounts* counts) {
-    const std::uint64_t shares = std::uint64_t{plan.delay} + plan.reorder + plan.sent_late +
-                                 plan.received_late + plan.duplicate + plan.late + plan.drop +
-                                 plan.cut;
-    WEFT_CHECK(shares <= 1'000'000, "faults of {} messages in a million", shares);
+    WEFT_CHECK(plan.share() <= 1'000'000, "faults of {} messages in a million", plan.share());
     for (const LaneFault& f : plan.lanes)
         WEFT_CHECK(f.kind == LaneFault::Kind::kCut || f.bytes_per_second > 0,
                    "a lane without rate");

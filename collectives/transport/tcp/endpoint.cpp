@@ -267,8 +267,10 @@ bool TcpEndpoint::stage_next(OutLane& lane) {
         lane.ready.pop_front();
         return true;
     }
-    const std::uint64_t piece =
+    std::uint64_t piece =
         std::min({left, std::uint64_t{kLongestPayload}, std::max<std::uint64_t>(room, 65536)});
+    const bool corrupt = lane.corrupt && left > 0;
+    if (corrupt) piece = std::min<std::uint64_t>(piece, kCopied);
     header.length = static_cast<std::uint32_t>(piece);
     if (options_.verify) {
         header.flags = kVerified;
@@ -281,6 +283,8 @@ bool TcpEndpoint::stage_next(OutLane& lane) {
         std::array<std::byte, kCopied> copy;
         const std::span<std::byte> payload = std::span(copy).first(piece);
         send.from.read(payload);
+        if (corrupt) payload[piece / 2] ^= std::byte{1};
+        lane.corrupt = lane.corrupt && !corrupt;
         lane.wire->stage(header, payload);
     } else {
         lane.wire->stage_chunk(header, send.from);

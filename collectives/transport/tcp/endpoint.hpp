@@ -50,6 +50,7 @@ class TcpEndpoint final : public Endpoint, private Wire::Handler {
     [[nodiscard]] bool restless() const override { return true; }
     bool cut_lane(std::uint32_t peer, std::uint32_t lane) override;
     bool mend_lane(std::uint32_t peer, std::uint32_t lane) override;
+    bool corrupt_lane(std::uint32_t peer, std::uint32_t lane) override;
 
   private:
     struct Share {
@@ -68,6 +69,7 @@ class TcpEndpoint final : public Endpoint, private Wire::Handler {
         std::vector<Share> posted;   // ... by communicator, so that none takes another's room
         SendWindow window;
         Clock::time_point next;  // redial, or give up probing
+        bool corrupt = false;    // for tests: the next payload
     };
     struct GrantDue {
         Ledger::Id operation;

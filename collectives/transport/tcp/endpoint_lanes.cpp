@@ -347,6 +347,12 @@ bool TcpEndpoint::cut_lane(std::uint32_t rank, std::uint32_t lane) {
     return true;
 }
 
+bool TcpEndpoint::corrupt_lane(std::uint32_t rank, std::uint32_t lane) {
+    if (rank >= ranks_ || !peers_[rank] || lane >= peers_[rank]->out.size()) return false;
+    peers_[rank]->out[lane].corrupt = true;
+    return true;
+}
+
 bool TcpEndpoint::mend_lane(std::uint32_t rank, std::uint32_t lane) {
     if (rank >= ranks_ || !peers_[rank] || lane >= peers_[rank]->cut.size()) return false;
     Peer& peer = *peers_[rank];

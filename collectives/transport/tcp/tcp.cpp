@@ -44,8 +44,9 @@ std::unique_ptr<Transport> make_tcp(const TransportOptions& o) {
     check(o.planes >= 1 && o.planes <= kMostPorts, "planes", o.planes, range);
     check(o.paths >= 1 && o.paths <= tcp::kMostPaths, "paths", o.paths,
           fmt::format("1 to {} for transport tcp", tcp::kMostPaths));
-    const auto make = [paths = o.paths](NetControl& control) -> Outcome<std::unique_ptr<Endpoint>> {
-        return make_tcp_endpoint(control, {.paths = paths});
+    const TcpOptions tcp{.paths = o.paths, .verify = o.verify};
+    const auto make = [tcp](NetControl& control) -> Outcome<std::unique_ptr<Endpoint>> {
+        return make_tcp_endpoint(control, tcp);
     };
     const auto net = [ports = loopback_ports(o)](std::uint32_t) {
         NetOptions options;

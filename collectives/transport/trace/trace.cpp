@@ -68,6 +68,10 @@ class TraceEndpoint final : public Endpoint {
     bool mend_lane(std::uint32_t peer, std::uint32_t lane) override {
         return inner_->mend_lane(peer, lane);
     }
+    bool corrupt_lane(std::uint32_t peer, std::uint32_t lane) override {
+        return inner_->corrupt_lane(peer, lane);
+    }
+    [[nodiscard]] bool restless() const override { return inner_->restless(); }
 
   private:
     using Id = std::tuple<std::uint32_t, ContextId, std::uint64_t, std::uint32_t, std::uint32_t>;
