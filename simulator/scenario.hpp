@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/log.hpp"
+#include "collectives/plan/plan.hpp"
 #include "collectives/select/nccl.hpp"
 #include "simulator/endpoint/profile.hpp"
 #include "simulator/jitter/jitter.hpp"
@@ -52,6 +53,9 @@ struct Library {
     bool nvls = true;         // NCCL_NVLS_ENABLE
     bool merge_ports = true;  // the ports of a NIC are one device to NCCL (NCCL_NET_MERGE_LEVEL)
     std::string algorithm;    // empty: the library's own choice by collective
+    /// The Plan of every group it fits (collective, ranks); outlives the simulation. null: built
+    /// here.
+    const PlanTemplate* plan = nullptr;
 };
 
 [[nodiscard]] inline std::vector<std::string> library_names() {

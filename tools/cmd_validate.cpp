@@ -1,4 +1,5 @@
-// weft validate: published measurements against what Weft says, beside null models.
+// weft validate: published measurements against what Weft says, beside null models; with --live,
+// live runs against the simulation of the same Plans.
 #include <cmath>
 #include <fmt/format.h>
 #include <memory>
@@ -8,6 +9,7 @@
 #include "tools/commands.hpp"
 #include "tools/endpoint_flag.hpp"
 #include "tools/flags.hpp"
+#include "tools/live_validate/live_validate.hpp"
 #include "tools/report/report.hpp"
 
 namespace weft::tools {
@@ -19,6 +21,8 @@ constexpr const char* kHelp = R"(Hold Weft against everything published.
   weft validate --rows azure-h200-8    one curve, row by row
   weft validate --endpoint detailed    the same by mechanisms, which nothing was fitted to
   weft validate --report docs          docs/accuracy.md, with plots in docs/accuracy/
+  weft validate --live                 collectives over network namespaces; their Plans simulated
+  weft validate --live --collectives allreduce --sizes 16MiB,64MiB --within 10%
 
 Figures of machines are fitted to curves marked `fit` alone; the `test` part is other generations of
 machines and other scales.)";
@@ -30,6 +34,8 @@ struct Options {
     std::string endpoint = "calibrated";
     bool no_bands = false;
     bool all_rows = false;
+    bool is_live = false;
+    LiveValidation live;
 };
 
 constexpr Model kModels[] = {Model::kWeft, Model::kLine, Model::kSteps, Model::kNccl};
@@ -156,11 +162,48 @@ int run_validate(const Options& o) {
     return 0;
 }
 
+void add_live_flags(CLI::App& sub, Options& o) {
+    LiveValidation& l = o.live;
+    CLI::Option* live = sub.add_flag(
+        "--live", o.is_live,
+        "run collectives over a dual-plane fabric of network namespaces (root), simulate the same "
+        "Plans on the same Fabric, print the error per size");
+    sub.add_option("--hosts", l.hosts, "--live: one rank each")
+        ->check(in_range(2, 64))
+        ->capture_default_str()
+        ->needs(live);
+    sub.add_option("--rate", l.rate, "--live: of each of a host's four NICs")
+        ->capture_default_str()
+        ->needs(live);
+    sub.add_option("--take", l.take,
+                   "--live: namespaces that are there, NAME-0, NAME-1, ... with NICs r0p0, r1p0, "
+                   "r0p1, r1p1, as --hosts and --rate say")
+        ->needs(live);
+    sub.add_option("--collectives", l.collectives, "--live")
+        ->delimiter(',')
+        ->capture_default_str()
+        ->needs(live);
+    sub.add_option("--sizes", l.sizes, "--live: nccl-tests totals, with units")
+        ->delimiter(',')
+        ->capture_default_str()
+        ->needs(live);
+    sub.add_option("--iters", l.iterations, "--live: timed iterations; the median counts")
+        ->check(in_range(1, 1000))
+        ->capture_default_str()
+        ->needs(live);
+    sub.add_option("--within", l.within, "--live: exit 1 when a row is further off, such as 10%")
+        ->needs(live);
+    sub.add_option("--mean-within", l.mean_within, "--live: the same of the mean over all rows")
+        ->needs(live);
+    sub.add_flag("--json", l.json, "--live: every figure, and the fabric")->needs(live);
+}
+
 }  // namespace
 
 void add_validate(CLI::App& app, std::function<int()>& run) {
     auto o = std::make_shared<Options>();
     CLI::App* sub = app.add_subcommand("validate", kHelp);
+    add_live_flags(*sub, *o);
     sub->add_option("--rows", o->rows, "these curves alone, row by row");
     sub->add_flag("--all-rows", o->all_rows, "every row of every curve");
     CLI::Option* endpoint =
@@ -170,7 +213,9 @@ void add_validate(CLI::App& app, std::function<int()>& run) {
         ->excludes(endpoint);
     sub->add_flag("--no-bands", o->no_bands, "no ranges: twenty times as fast");
     sub->add_option("--machine", o->machines, "a profile to use in place of the shipped one");
-    sub->callback([o, &run] { run = [o] { return run_validate(*o); }; });
+    sub->callback([o, &run] {
+        run = [o] { return o->is_live ? validate_live(o->live) : run_validate(*o); };
+    });
 }
 
 }  // namespace weft::tools

@@ -177,7 +177,8 @@ Comm::Prepared Comm::prepare(const CollectiveCall& call) {
                           .collective = call.collective,
                           .bytes = total_bytes(call, ranks()),
                           .plan = chosen.text,
-                          .why = chosen.why}};
+                          .why = chosen.why,
+                          .plan_hash = chosen.plan->hash()}};
     if (call.op == ReduceOp::kPreMulSum) {
         const std::uint64_t elements = input_elements(call, ranks());
         p.scaled.resize(elements * size_of(call.dtype));
@@ -366,7 +367,8 @@ OperationRecord Comm::explain(const CollectiveCall& call) {
     return {.collective = call.collective,
             .bytes = total_bytes(call, ranks()),
             .plan = c.text,
-            .why = c.why};
+            .why = c.why,
+            .plan_hash = c.plan->hash()};
 }
 
 }  // namespace weft::live

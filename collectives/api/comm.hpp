@@ -47,6 +47,7 @@ struct OperationRecord {
     std::uint64_t bytes = 0;  // nccl-tests total
     std::string plan;         // "allreduce/ring, 1 channel, slices of 256 KiB"
     std::string why;
+    std::uint64_t plan_hash = 0;  // PlanTemplate::hash(); 0: no Plan
     double seconds = 0;
     bool ok = true;
 };

@@ -8,9 +8,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr double kSlow = 0.25;         // of the best lane's rate
-constexpr auto kTryAgain = 200ms;      // a slow lane
-constexpr auto kShortestWindow = 2ms;  // of a measurement
+constexpr double kSlow = 0.25;          // of the best lane's rate
+constexpr double kAlike = 0.5;          // from here on a lane counts as good as the best
+constexpr auto kTryAgain = 200ms;       // a slow lane
+constexpr auto kShortestWindow = 20ms;  // of a measurement: completions come in bunches
 constexpr std::size_t kFewestBytes = 256 * 1024;
 
 bool fits(const Lane& lane, std::int32_t rail, std::int32_t plane) {
@@ -56,7 +57,8 @@ std::optional<std::uint32_t> LaneChooser::choose(std::int32_t rail, std::int32_t
         if (kind < best_class) best.reset();
         best_class = kind;
         if (is_full(i)) continue;
-        const double rate = s.rate > 0 ? s.rate : std::max(best_, 1.0);
+        const bool alike = s.rate <= 0 || s.rate >= kAlike * best_;
+        const double rate = alike ? std::max(best_, 1.0) : s.rate;
         const double time = static_cast<double>(s.outstanding + size) / rate;
         if (best && time >= best_time) continue;
         best = i;
@@ -82,7 +84,8 @@ void LaneChooser::complete(std::uint32_t lane, std::size_t size, Clock::time_poi
     s.window.time = now - s.since;
     if (s.window.enough()) {
         const double sample = s.window.rate();
-        s.rate = s.rate > 0 ? 0.5 * (s.rate + sample) : sample;
+        if (s.warm) s.rate = s.rate > 0 ? 0.5 * (s.rate + sample) : sample;
+        s.warm = true;
         s.since = now;
         s.window = s.bursts = {};
         return note_best();

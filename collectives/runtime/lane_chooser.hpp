@@ -1,7 +1,8 @@
 #pragma once
 // Which lane to a peer the next slice takes: the one that would deliver it first, (outstanding +
-// size) / measured rate, among the lanes of the rail and plane that the channel wants. With equal
-// rates this is HPN's least-outstanding rule (HPN24, path selection).
+// size) / measured rate, among the lanes of the rail and plane that the channel wants. Lanes of at
+// least half the best's rate count as equal: one that is given less delivers less, and would be
+// given still less. With equal rates this is HPN's least-outstanding rule (HPN24, path selection).
 //
 // A lane at less than a quarter of its best sibling's rate is slow: what wants it goes elsewhere,
 // and every 200 ms one slice tries it again. When all wanted lanes are dead or slow the others are
@@ -54,6 +55,7 @@ class LaneChooser {
     struct State {
         std::size_t outstanding = 0;
         bool alive = true;
+        bool warm = false;  // a new connection's first window says how it starts, not what it can
         double rate = 0;
         Clock::time_point since;  // start of the window
         Measured window;          // delivered while it was busy all the time

@@ -95,5 +95,34 @@ TEST_CASE("a full lane is passed over for one of its kind, never for a worse one
     CHECK(choose({2}) == std::nullopt);
 }
 
+TEST_CASE("a lane at two thirds of the best keeps its part of what is posted at once", "[unit]") {
+    // As many bytes on each: a lane that was given less would deliver less, and be given still
+    // less.
+    LaneChooser chooser(kTwoPlanes);
+    Clock::time_point now{1s};
+    for (int i = 0; i < 200; ++i) {
+        chooser.post(0, kSlice, now);
+        chooser.post(1, kSlice, now);
+    }
+    for (int i = 0; i < 199; ++i) {
+        now += 1ms;
+        chooser.complete(0, kSlice, now);
+        if (i % 3 != 0) chooser.complete(1, kSlice, now);
+    }
+    CHECK(chooser.rate(1) < 0.75 * chooser.rate(0));
+    CHECK_FALSE(chooser.slow(1));
+    LaneChooser fresh = chooser;
+    for (int i = 0; i < 68; ++i) fresh.complete(1, kSlice, now);
+    fresh.complete(0, kSlice, now);
+    std::array<int, 2> given{};
+    for (int i = 0; i < 100; ++i) {
+        const auto lane = fresh.choose(-1, -1, kSlice, now);
+        REQUIRE(lane);
+        fresh.post(*lane, kSlice, now);
+        ++given[*lane];
+    }
+    CHECK(given[0] == 50);
+}
+
 }  // namespace
 }  // namespace weft::live

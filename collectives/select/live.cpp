@@ -10,15 +10,31 @@ namespace {
 
 using namespace literals;
 
-/// Slices are a quarter of what a step moves, so that steps overlap and lanes share, but neither
-/// smaller than what a message costs nor larger than what the caches hold.
-Bytes slice_for(Bytes total, const GroupShape& shape) {
+/// Slices are a part of what a step moves, so that steps overlap and lanes share, but neither
+/// smaller than what a message costs nor larger than what the caches hold. Inside a host a quarter;
+/// between hosts a 32nd or 64th: the last slices of an operation leave lanes idle, for as long as
+/// one of them takes. Blocks of an exchange of all with all are n times as small.
+Bytes slice_for(Collective collective, Bytes total, const GroupShape& shape) {
     const bool one_host = shape.uniform && shape.hosts == 1;
     const Bytes least = one_host ? 16_KiB : 32_KiB;
-    const Bytes most = one_host ? 128_KiB : 256_KiB;
-    const std::int64_t step = total.count() / static_cast<std::int64_t>(4 * shape.n);
+    const bool all_to_all = collective == Collective::kAllToAll;
+    const Bytes most = one_host ? 128_KiB : all_to_all ? 64_KiB : 256_KiB;
+    const auto n = static_cast<std::int64_t>(shape.n);
+    const bool twice = collective == Collective::kAllReduce;  // every step, there and back
+    const std::int64_t parts = one_host ? 4 : all_to_all ? 32 * n : twice ? 32 : 64;
+    const std::int64_t step = total.count() / (parts * n);
     const auto power = std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(step, 1)));
     return std::clamp(Bytes{static_cast<std::int64_t>(power)}, least, most);
+}
+
+/// Between hosts a connection holds what its lanes need to stay busy while acknowledgements wait
+/// behind data, some 4 MiB. An exchange of all with all has n - 1 connections, whose slices meet at
+/// the receivers: few at a time there, so that no queue gets longer than the others.
+std::uint32_t slots_for(Collective collective, Bytes slice, const GroupShape& shape) {
+    const bool one_host = shape.uniform && shape.hosts == 1;
+    if (one_host || collective == Collective::kAllToAll) return AlgorithmParams().slots;
+    return static_cast<std::uint32_t>(
+        std::clamp<std::int64_t>(Bytes{4_MiB}.count() / slice.count(), 8, 32));
 }
 
 struct Name {
@@ -71,7 +87,8 @@ LiveChoice choose_live(Collective collective, Bytes total, const GroupShape& sha
     choice.why = wanted.empty() ? name.why : "asked for";
     choice.params.root = root;
     choice.params.channels = 1;
-    choice.params.slice = slice_for(total, shape);
+    choice.params.slice = slice_for(collective, total, shape);
+    choice.params.slots = slots_for(collective, choice.params.slice, shape);
     choice.bucket = static_cast<std::uint32_t>(
         std::countr_zero(static_cast<std::uint64_t>(choice.params.slice.count())));
     if (collective == Collective::kAllReduce && choice.algorithm == "tree") {

@@ -64,5 +64,18 @@ TEST_CASE("Sizes of one bucket have one Plan", "[property]") {
         }
 }
 
+TEST_CASE("Between hosts a connection holds at least a megabyte, whatever its slices", "[unit]") {
+    const GroupShape hosts{.n = 4, .uniform = true, .per_host = 1, .hosts = 4};
+    for (std::int64_t bytes = 1 << 20; bytes <= std::int64_t{1} << 30; bytes *= 2) {
+        const AlgorithmParams p =
+            choose_live(Collective::kAllReduce, Bytes{bytes}, hosts, 0).params;
+        INFO(bytes);
+        CHECK(p.slice.count() * p.slots >= 1 << 20);
+        CHECK(p.slice.count() * p.slots <= 4 << 20);
+        const Bytes block = choose_live(Collective::kAllToAll, Bytes{bytes}, hosts, 0).params.slice;
+        CHECK(block <= p.slice);
+    }
+}
+
 }  // namespace
 }  // namespace weft

@@ -7,9 +7,16 @@
 
 namespace weft {
 
+bool Planner::brings(Collective kind, const GroupShape& shape) const {
+    return library_.plan != nullptr && library_.plan->collective == kind &&
+           library_.plan->n == shape.n;
+}
+
 std::vector<std::string> Planner::candidates(Collective kind, const GroupShape& shape) const {
     const bool one_level = !shape.uniform || shape.per_host == 1 || shape.hosts == 1;
     const std::string prefix = fmt::format("{}/", name_of(kind));
+    if (brings(kind, shape) && library_.plan->algorithm.rfind(prefix, 0) == 0)
+        return {library_.plan->algorithm.substr(prefix.size())};
     std::vector<std::string> names;
     for (const auto& row : builtin_algorithms().rows()) {
         if (row.make.collective != kind) continue;
@@ -30,10 +37,12 @@ const PlannedCollective& Planner::plan(Collective kind, const std::string& algor
     std::unique_ptr<PlannedCollective>& slot = made_[key];
     if (slot) return *slot;
     slot = std::make_unique<PlannedCollective>();
-    slot->plan =
-        build_plan(kind, algorithm, shape,
-                   {.channels = library_.channels,
-                    .ring_walk = uses_pxn(library_) ? RingWalk::kSameWay : RingWalk::kAlternating});
+    slot->plan = brings(kind, shape)
+                     ? *library_.plan
+                     : build_plan(kind, algorithm, shape,
+                                  {.channels = library_.channels,
+                                   .ring_walk = uses_pxn(library_) ? RingWalk::kSameWay
+                                                                   : RingWalk::kAlternating});
     slot->key = hash_text(key);
     return *slot;
 }

@@ -1,10 +1,11 @@
 #pragma once
 // Planner: which Plan a group runs for a collective of a size, as a library chooses it.
 //
-// Models: the algorithm the Scenario names, where it serves the collective; else the cheapest of
-// the candidates by launch + fill + bytes alone on the fabric + drain, decided once per shape of
-// group on the first group of that shape. Leaves out: tables of measured thresholds (NCCL's tuner
-// plugins). A group's shape, not its health, decides: a broken link does not change the algorithm.
+// Models: the Plan that the Scenario brings, where it fits; the algorithm it names, where that
+// serves the collective; else the cheapest of the candidates by launch + fill + bytes alone on the
+// fabric + drain, decided once per shape of group on the first group of that shape. Leaves out:
+// tables of measured thresholds (NCCL's tuner plugins). A group's shape, not its health, decides: a
+// broken link does not change the algorithm.
 #include <map>
 #include <memory>
 #include <string>
@@ -32,6 +33,8 @@ class Planner {
                                   const GroupShape& shape);
 
   private:
+    /// The Plan that the library brings serves such a group.
+    [[nodiscard]] bool brings(Collective kind, const GroupShape& shape) const;
     Library library_;
     std::map<std::string, std::unique_ptr<PlannedCollective>> made_;
 };

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/result.hpp"
+#include "collectives/algorithms/algorithm.hpp"
 #include "simulator/scenario.hpp"
 #include "topology/fabrics/fabrics.hpp"
 
@@ -439,6 +440,39 @@ TEST_CASE("a size beyond 1 PiB is refused, and 1 PiB is simulated", "[unit]") {
     CHECK_THROWS_AS(simulate(scenario(f, w)), ConfigError);
     const Workload most = single(Collective::kAllReduce, Bytes{std::int64_t{1} << 50}, 8);
     CHECK(simulate(scenario(f, most)).step_time > SimDuration{});
+}
+
+TEST_CASE("Weft uses every NIC that a GPU owns, NCCL the nearest", "[unit]") {
+    // Two hosts, four NICs of 2 x 200 Gbps each: 200 GB/s. One block of 1 GiB goes each way.
+    const Fabric f = make_fabric_from_text("hosts:hosts=2,template=one-gpu-four-nics");
+    const Workload w = single(Collective::kAllGather, Bytes{std::int64_t{1} << 31}, 2);
+    const auto seconds = [&](const char* library) {
+        Scenario s = scenario(f, w);
+        s.library.name = library;
+        s.endpoint = EndpointModel::kIdeal;
+        return static_cast<double>(simulate(s).step_time.ps()) * 1e-12;
+    };
+    const double block = static_cast<double>(std::int64_t{1} << 30);
+    CHECK(seconds("weft") == Approx(block / 200e9).epsilon(0.01));
+    CHECK(seconds("nccl-static") == Approx(block / 50e9).epsilon(0.01));
+}
+
+TEST_CASE("the Plan that a Scenario brings is the one that runs", "[unit]") {
+    const Fabric f = make_fabric("hosts", {{"hosts", "4"}, {"template", "one-gpu-four-nics"}});
+    const Workload w = single(Collective::kBroadcast, Bytes{1 << 24}, 4);
+    const GroupShape shape{.n = 4, .uniform = true, .per_host = 1, .hosts = 4};
+    const auto time = [&](Bytes slice) {
+        const PlanTemplate plan =
+            build_plan(Collective::kBroadcast, "chain", shape, {.channels = 1, .slice = slice});
+        Scenario s = scenario(f, w);
+        s.library.plan = &plan;
+        s.endpoint = EndpointModel::kIdeal;
+        const Result r = simulate(s);
+        CHECK(r.collectives.at(0).algorithm == "chain");
+        return r.step_time;
+    };
+    // Every hop hands on whole slices.
+    CHECK(time(Bytes{1 << 22}) > time(Bytes{1 << 16}));
 }
 
 TEST_CASE("an unknown library is named with its neighbours", "[unit]") {

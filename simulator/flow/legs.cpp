@@ -80,7 +80,11 @@ void LaneMaker::edge(const Placement& placement, RankId src, RankId dst, std::in
     const GpuId via = pxn_ ? relay(e) : e.src;
     const Edge last = via == e.src ? e : router_.edge(via, e.dst, rail);
     if (via != e.src) cross(router_.edge(e.src, via), out);
-    if (pooled_) return spread(last, out);
+    if (pooled_) {
+        const SimDuration to_relay = out.latency;
+        for (const Edge& way : router_.edges(via, e.dst, rail)) spread(way, to_relay, out);
+        return;
+    }
     hashed(last, src, dst, channel, out);
 }
 
@@ -203,7 +207,7 @@ Trunk LaneMaker::make_trunk(const Edge& e, std::size_t port) {
     return t;
 }
 
-void LaneMaker::spread(const Edge& e, EdgeLanes& out) {
+void LaneMaker::spread(const Edge& e, SimDuration to_relay, EdgeLanes& out) {
     const End& src = end(e.src, e.src_nic);
     const End& dst = end(e.dst, e.dst_nic);
     if (e.src_nic == e.dst_nic) {  // two GPUs of one NIC
@@ -214,7 +218,6 @@ void LaneMaker::spread(const Edge& e, EdgeLanes& out) {
         }
         return;
     }
-    const SimDuration to_relay = out.latency;
     for (std::size_t p = 0; p < src.out.size(); ++p) {
         if (!health_->up(fabric_->nic(e.src_nic).ports[p])) continue;
         const Trunk& t = trunk(e, p);
@@ -249,9 +252,10 @@ void LaneMaker::routes(const Placement& placement, RankId src, RankId dst, std::
     const GpuId via = pxn_ ? relay(e) : e.src;
     const Edge last = via == e.src ? e : router_.edge(via, e.dst, rail);
     if (pooled_) {
-        for (std::size_t p = 0; p < router_.ports(last); ++p)
-            for (Route& r : router_.disjoint_paths(last, p, most, seed_))
-                out.push_back(std::move(r));
+        for (const Edge& way : router_.edges(via, e.dst, rail))
+            for (std::size_t p = 0; p < router_.ports(way); ++p)
+                for (Route& r : router_.disjoint_paths(way, p, most, seed_))
+                    out.push_back(std::move(r));
     } else {
         const std::vector<std::uint16_t> ports = udp_ports(src, dst, channel);
         for (std::size_t q = 0; q < ports.size(); ++q)

@@ -119,7 +119,7 @@ class LaneMaker {
                                                        std::size_t channel) const;
     /// Puts the way to the relay before every lane to come.
     void cross(const Edge& e, EdgeLanes& out);
-    void spread(const Edge& e, EdgeLanes& out);
+    void spread(const Edge& e, SimDuration to_relay, EdgeLanes& out);
     void hashed(const Edge& e, RankId src, RankId dst, std::size_t channel, EdgeLanes& out);
     [[nodiscard]] const End& end(GpuId gpu, NicId nic);
     [[nodiscard]] const Trunk& trunk(const Edge& e, std::size_t port);

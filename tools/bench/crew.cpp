@@ -122,7 +122,10 @@ Answer Crew::run(const Job& job) {
         if (!one->error.empty() && better) all.error = one->error;
         all.cpu_seconds += one->cpu_seconds;
         all.wrong += one->wrong;
-        if (all.plan.empty()) all.plan = one->plan;
+        if (all.plan.empty()) {
+            all.plan = one->plan;
+            all.plan_hash = one->plan_hash;
+        }
         all.seconds.resize(std::max(all.seconds.size(), one->seconds.size()));
         for (std::size_t k = 0; k < one->seconds.size(); ++k)
             all.seconds[k] = std::max(all.seconds[k], one->seconds[k]);

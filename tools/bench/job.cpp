@@ -33,8 +33,8 @@ std::string to_line(const Answer& a) {
     }
     std::string times;
     for (const double t : a.seconds) times += fmt::format("{}{:.9f}", times.empty() ? "" : ",", t);
-    return fmt::format("ok {:.6f} {} {} {}", a.cpu_seconds, a.wrong, times.empty() ? "-" : times,
-                       a.plan);
+    return fmt::format("ok {:.6f} {} {} {} {}", a.cpu_seconds, a.wrong, times.empty() ? "-" : times,
+                       a.plan_hash, a.plan);
 }
 
 std::optional<Answer> parse_answer(const std::string& line) {
@@ -48,7 +48,7 @@ std::optional<Answer> parse_answer(const std::string& line) {
         return a;
     }
     std::string times;
-    in >> a.cpu_seconds >> a.wrong >> times;
+    in >> a.cpu_seconds >> a.wrong >> times >> a.plan_hash;
     if (!in || verb != "ok") return std::nullopt;
     std::getline(in >> std::ws, a.plan);
     std::istringstream each(times == "-" ? "" : times);

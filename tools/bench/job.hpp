@@ -4,7 +4,7 @@
 //     run allreduce 1024 float sum 0 0 5 20 1      collective count dtype op root in-place warmup
 //                                                  iterations check
 //     run copy 1024 ...                            each rank copies so many floats
-//     ok CPU_SECONDS WRONG TIME,TIME,... PLAN      or: error TEXT
+//     ok CPU_SECONDS WRONG TIME,TIME,... HASH PLAN      or: error TEXT
 // A rank says `ready` when it has joined. End of input ends it.
 #include <cstdint>
 #include <optional>
@@ -32,6 +32,7 @@ struct Answer {
     double cpu_seconds = 0;
     std::uint64_t wrong = 0;
     std::vector<double> seconds;  // of each timed iteration
+    std::uint64_t plan_hash = 0;  // 0: not of this library
     std::string plan;
 };
 

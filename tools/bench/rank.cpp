@@ -122,6 +122,7 @@ Answer Worker::run(const Job& job) {
     answer.cpu_seconds = cpu_seconds() - before;
     const live::OperationRecord decided = comm_.explain(call);
     answer.plan = decided.plan + ": " + decided.why;
+    answer.plan_hash = decided.plan_hash;
     return answer;
 }
 

@@ -115,6 +115,19 @@ Edge Router::edge(GpuId src, GpuId dst, std::int32_t rail) const {
     return e;
 }
 
+std::vector<Edge> Router::edges(GpuId src, GpuId dst, std::int32_t rail) const {
+    const Edge nearest = edge(src, dst, rail);
+    std::vector<Edge> all;
+    if (rail == kAny && nearest.src_nic.valid())
+        for (const NicId n : fabric_->gpu(src).nics) {
+            const NicId far = nic_for(dst, fabric_->nic(n).rail);
+            if (fabric_->nic(far).rail == fabric_->nic(n).rail)
+                all.push_back({.src = src, .dst = dst, .src_nic = n, .dst_nic = far});
+        }
+    if (all.empty()) all.push_back(nearest);
+    return all;
+}
+
 std::optional<Route> Router::scale_up(GpuId src, GpuId dst) const {
     for (const LinkId a : fabric_->out(fabric_->gpu(src).node)) {
         if (fabric_->link(a).kind != LinkKind::kScaleUp || !up(a)) continue;

@@ -68,6 +68,9 @@ class Router {
     /// How src reaches dst: over the scale-up domain they share (when its links are up), else NIC
     /// to NIC. Both ends use `rail` when both own a NIC there, else each its nearest NIC.
     [[nodiscard]] Edge edge(GpuId src, GpuId dst, std::int32_t rail = kAny) const;
+    /// All ways that a library has which is free to choose: without a rail, one from each NIC that
+    /// src owns to dst's on its rail, where there is one; else edge() alone.
+    [[nodiscard]] std::vector<Edge> edges(GpuId src, GpuId dst, std::int32_t rail = kAny) const;
 
     /// The path of one QP as switches hash it: 5-tuple = (NICs' addresses, UDP source port, 4791,
     /// UDP). The bonded NIC picks the port by the same kind of hash among those that lead to the

@@ -1,9 +1,10 @@
 #!/bin/bash
-# A dual-plane fabric of network namespaces, for the live tests; root.
+# A dual-plane fabric of network namespaces, for `weft validate --live` and tests/live; root.
 #   fabric.sh NAME up HOSTS MBIT   hosts NAME-0.., NICs r0p0 r1p0 r0p1 r1p1 of MBIT each, either way
 #   fabric.sh NAME cut PLANE       the plane's bridges go down; every carrier stays up
 #   fabric.sh NAME heal PLANE
 #   fabric.sh NAME down
+#   fabric.sh NAME hold HOSTS MBIT up; says `ready`; down when standard input ends, whatever ends it
 # Per plane a bridge for each rail and one that joins them, all in namespace NAME-sw. A rail's
 # addresses are 10.(40 + 2 plane + rail).0.(host + 1)/24.
 # arp_ignore and arp_announce: a host otherwise answers for the address of one NIC from another,
@@ -56,11 +57,25 @@ plane() {
   printf 'link set t%s %s\nlink set t%s %s\nlink set a%s %s\n' \
     "${1}r0" "$2" "${1}r1" "$2" "$1" "$2" | ip -n "$SW" -b -
 }
+down() {
+  ip netns list | awk -v n="$NAME-" 'index($1, n) == 1 {print $1}' |
+    while read -r ns; do ip netns del "$ns"; done
+}
+hold() {
+  exec 2>&1
+  trap '' INT TERM HUP PIPE
+  ip netns list | grep -q "^$NAME-" && { echo "there are namespaces $NAME-* already"; exit 1; }
+  trap down EXIT
+  up "$1" "$2"
+  echo ready
+  cat > /dev/null
+}
 case $2 in
   up) up "$3" "$4" ;;
   cut) plane "$3" down ;;
   heal) plane "$3" up ;;
-  down) ip netns list | awk -v n="$NAME-" 'index($1, n) == 1 {print $1}' |
-    while read -r ns; do ip netns del "$ns"; done ;;
-  *) echo "fabric.sh NAME up HOSTS MBIT | cut PLANE | heal PLANE | down" >&2; exit 2 ;;
+  hold) hold "$3" "$4" ;;
+  down) down ;;
+  *) echo "fabric.sh NAME up HOSTS MBIT | cut PLANE | heal PLANE | hold HOSTS MBIT | down" >&2
+     exit 2 ;;
 esac
