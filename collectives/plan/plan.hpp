@@ -169,7 +169,7 @@ enum class Protocol : std::uint8_t { kEager, kRendezvous };
 
 struct Channel {
     std::uint32_t weight = 1;
-    std::int32_t rail = -1;   // wanted rail; -1 = each rank's own nearest NIC
+    std::int32_t rail = -1;   // wanted rail; -1: none (a library says which NICs then)
     std::int32_t plane = -1;  // wanted plane; -1 = spread over all planes
     std::uint32_t units = 1;
     Protocol protocol = Protocol::kRendezvous;

@@ -356,11 +356,17 @@ bool Links::all_sent() const {
 
 void Links::beat() {
     const auto now = Clock::now();
-    // This rank itself was stopped: what the others did meanwhile has not been read yet.
-    if (now - last_beat_ > silence_ / 2)
-        for (auto& at : heard_)
-            if (at.load(std::memory_order_relaxed) != 0)
-                at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    // Time in which this rank itself was stopped, or starved, is not the others' silence: what they
+    // said meanwhile has not been read yet. The rest counts, or nobody would ever be silent here.
+    const auto pause = now - last_beat_ - interval_;
+    if (pause > silence_ / 2)
+        for (auto& at : heard_) {
+            const auto heard = at.load(std::memory_order_relaxed);
+            if (heard != 0)
+                at.store(std::min(now.time_since_epoch().count(),
+                                  heard + Clock::duration(pause).count()),
+                         std::memory_order_relaxed);
+        }
     last_beat_ = now;
     for (auto& [peer, n] : neighbours_) {
         for (auto& [number, link] : n.links) {
