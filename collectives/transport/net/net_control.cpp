@@ -186,9 +186,9 @@ class Core {
         for (const auto& [head, seconds] : page.under_way) {
             const auto begun = static_cast<std::uint64_t>(seconds * 1e3);
             // The engine has said how long its own stands still; of others their age is known.
-            const auto known =
-                std::find_if(g->under_way.begin(), g->under_way.end(),
-                             [&](const auto& o) { return o.head.operation == head.operation; });
+            const auto known = std::find_if(
+                g->under_way.begin(), g->under_way.end(),
+                [&, number = head.operation](const auto& o) { return o.head.operation == number; });
             if (known == g->under_way.end())
                 g->under_way.push_back({.head = head, .begun_ms = begun, .still_ms = begun});
             else
