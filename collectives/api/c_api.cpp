@@ -12,12 +12,15 @@
 
 namespace live = weft::live;
 using live::c::at;
+using live::c::broadcast;
+using live::c::exchange;
 using live::c::fail;
 using live::c::guarded;
 using live::c::last_error;
 using live::c::of;
+using live::c::reduction;
 using live::c::refuse;
-using live::c::to_op;
+using live::c::scaled_sum;
 using live::c::to_type;
 
 struct weft_request {
@@ -265,39 +268,22 @@ weft_result_t weft_allreduce(const void* input, void* output, size_t count, weft
                              weft_op_t op, weft_comm_t comm, weft_request_t* request) {
     return guarded([&] {
         return run(comm, request,
-                   {.collective = weft::Collective::kAllReduce,
-                    .input = input,
-                    .output = output,
-                    .count = count,
-                    .dtype = to_type(type),
-                    .op = to_op(op)});
+                   reduction(weft::Collective::kAllReduce, input, output, count, type, op));
     });
 }
 
 weft_result_t weft_allreduce_scaled(const void* input, void* output, size_t count,
                                     weft_datatype_t type, const void* factor, weft_comm_t comm,
                                     weft_request_t* request) {
-    return guarded([&] {
-        return run(comm, request,
-                   {.collective = weft::Collective::kAllReduce,
-                    .input = input,
-                    .output = output,
-                    .count = count,
-                    .dtype = to_type(type),
-                    .op = live::ReduceOp::kPreMulSum,
-                    .factor = factor});
-    });
+    return guarded(
+        [&] { return run(comm, request, scaled_sum(input, output, count, type, factor)); });
 }
 
 weft_result_t weft_allgather(const void* input, void* output, size_t count_each,
                              weft_datatype_t type, weft_comm_t comm, weft_request_t* request) {
     return guarded([&] {
         return run(comm, request,
-                   {.collective = weft::Collective::kAllGather,
-                    .input = input,
-                    .output = output,
-                    .count = count_each,
-                    .dtype = to_type(type)});
+                   exchange(weft::Collective::kAllGather, input, output, count_each, type));
     });
 }
 
@@ -305,13 +291,9 @@ weft_result_t weft_reduce_scatter(const void* input, void* output, size_t count_
                                   weft_datatype_t type, weft_op_t op, weft_comm_t comm,
                                   weft_request_t* request) {
     return guarded([&] {
-        return run(comm, request,
-                   {.collective = weft::Collective::kReduceScatter,
-                    .input = input,
-                    .output = output,
-                    .count = count_each,
-                    .dtype = to_type(type),
-                    .op = to_op(op)});
+        return run(
+            comm, request,
+            reduction(weft::Collective::kReduceScatter, input, output, count_each, type, op));
     });
 }
 
@@ -319,26 +301,13 @@ weft_result_t weft_alltoall(const void* input, void* output, size_t count_each,
                             weft_datatype_t type, weft_comm_t comm, weft_request_t* request) {
     return guarded([&] {
         return run(comm, request,
-                   {.collective = weft::Collective::kAllToAll,
-                    .input = input,
-                    .output = output,
-                    .count = count_each,
-                    .dtype = to_type(type)});
+                   exchange(weft::Collective::kAllToAll, input, output, count_each, type));
     });
 }
 
 weft_result_t weft_broadcast(const void* input, void* output, size_t count, weft_datatype_t type,
                              int root, weft_comm_t comm, weft_request_t* request) {
-    return guarded([&] {
-        if (root < 0) refuse("root", std::to_string(root), "a rank");
-        return run(comm, request,
-                   {.collective = weft::Collective::kBroadcast,
-                    .input = input ? input : output,
-                    .output = output,
-                    .count = count,
-                    .dtype = to_type(type),
-                    .root = static_cast<std::uint32_t>(root)});
-    });
+    return guarded([&] { return run(comm, request, broadcast(input, output, count, type, root)); });
 }
 
 weft_result_t weft_barrier(weft_comm_t comm) {

@@ -7,12 +7,13 @@
 
 namespace live = weft::live;
 using live::c::at;
+using live::c::broadcast;
+using live::c::exchange;
 using live::c::fail;
 using live::c::guarded;
 using live::c::of;
-using live::c::refuse;
-using live::c::to_op;
-using live::c::to_type;
+using live::c::reduction;
+using live::c::scaled_sum;
 
 namespace {
 
@@ -41,39 +42,22 @@ weft_result_t weft_allreduce_on(const void* input, void* output, size_t count, w
                                 weft_op_t op, weft_comm_t comm, weft_stream_t stream) {
     return guarded([&] {
         return run_on(comm, stream,
-                      {.collective = weft::Collective::kAllReduce,
-                       .input = input,
-                       .output = output,
-                       .count = count,
-                       .dtype = to_type(type),
-                       .op = to_op(op)});
+                      reduction(weft::Collective::kAllReduce, input, output, count, type, op));
     });
 }
 
 weft_result_t weft_allreduce_scaled_on(const void* input, void* output, size_t count,
                                        weft_datatype_t type, const void* factor, weft_comm_t comm,
                                        weft_stream_t stream) {
-    return guarded([&] {
-        return run_on(comm, stream,
-                      {.collective = weft::Collective::kAllReduce,
-                       .input = input,
-                       .output = output,
-                       .count = count,
-                       .dtype = to_type(type),
-                       .op = live::ReduceOp::kPreMulSum,
-                       .factor = factor});
-    });
+    return guarded(
+        [&] { return run_on(comm, stream, scaled_sum(input, output, count, type, factor)); });
 }
 
 weft_result_t weft_allgather_on(const void* input, void* output, size_t count_each,
                                 weft_datatype_t type, weft_comm_t comm, weft_stream_t stream) {
     return guarded([&] {
         return run_on(comm, stream,
-                      {.collective = weft::Collective::kAllGather,
-                       .input = input,
-                       .output = output,
-                       .count = count_each,
-                       .dtype = to_type(type)});
+                      exchange(weft::Collective::kAllGather, input, output, count_each, type));
     });
 }
 
@@ -81,13 +65,9 @@ weft_result_t weft_reduce_scatter_on(const void* input, void* output, size_t cou
                                      weft_datatype_t type, weft_op_t op, weft_comm_t comm,
                                      weft_stream_t stream) {
     return guarded([&] {
-        return run_on(comm, stream,
-                      {.collective = weft::Collective::kReduceScatter,
-                       .input = input,
-                       .output = output,
-                       .count = count_each,
-                       .dtype = to_type(type),
-                       .op = to_op(op)});
+        return run_on(
+            comm, stream,
+            reduction(weft::Collective::kReduceScatter, input, output, count_each, type, op));
     });
 }
 
@@ -95,24 +75,12 @@ weft_result_t weft_alltoall_on(const void* input, void* output, size_t count_eac
                                weft_datatype_t type, weft_comm_t comm, weft_stream_t stream) {
     return guarded([&] {
         return run_on(comm, stream,
-                      {.collective = weft::Collective::kAllToAll,
-                       .input = input,
-                       .output = output,
-                       .count = count_each,
-                       .dtype = to_type(type)});
+                      exchange(weft::Collective::kAllToAll, input, output, count_each, type));
     });
 }
 
 weft_result_t weft_broadcast_on(const void* input, void* output, size_t count, weft_datatype_t type,
                                 int root, weft_comm_t comm, weft_stream_t stream) {
-    return guarded([&] {
-        if (root < 0) refuse("root", std::to_string(root), "a rank");
-        return run_on(comm, stream,
-                      {.collective = weft::Collective::kBroadcast,
-                       .input = input,
-                       .output = output,
-                       .count = count,
-                       .dtype = to_type(type),
-                       .root = static_cast<std::uint32_t>(root)});
-    });
+    return guarded(
+        [&] { return run_on(comm, stream, broadcast(input, output, count, type, root)); });
 }

@@ -2,6 +2,16 @@
 
 namespace weft::live::c {
 
+namespace {
+
+ReduceOp to_op(weft_op_t op) {
+    if (static_cast<unsigned>(op) >= kReduceOps.size())
+        refuse("op", std::to_string(op), "a weft_op_t");
+    return static_cast<ReduceOp>(op);
+}
+
+}  // namespace
+
 std::string& last_error() {
     // One of a thread: an error is read by the thread that met it.
     static thread_local std::string text;
@@ -36,14 +46,43 @@ DataType to_type(weft_datatype_t type) {
     return static_cast<DataType>(type);
 }
 
-ReduceOp to_op(weft_op_t op) {
-    if (static_cast<unsigned>(op) >= kReduceOps.size())
-        refuse("op", std::to_string(op), "a weft_op_t");
-    return static_cast<ReduceOp>(op);
-}
 static_assert(static_cast<int>(DataType::kU64) == WEFT_UINT64);
 static_assert(static_cast<int>(DataType::kFp8E4m3) == WEFT_FLOAT8E4M3);
 static_assert(static_cast<int>(ReduceOp::kAvg) == WEFT_AVG);
+
+CollectiveCall exchange(Collective collective, const void* input, void* output, std::uint64_t count,
+                        weft_datatype_t type) {
+    return {.collective = collective,
+            .input = input,
+            .output = output,
+            .count = count,
+            .dtype = to_type(type)};
+}
+
+CollectiveCall reduction(Collective collective, const void* input, void* output,
+                         std::uint64_t count, weft_datatype_t type, weft_op_t op) {
+    CollectiveCall call = exchange(collective, input, output, count, type);
+    call.op = to_op(op);
+    return call;
+}
+
+CollectiveCall scaled_sum(const void* input, void* output, std::uint64_t count,
+                          weft_datatype_t type, const void* factor) {
+    CollectiveCall call = exchange(Collective::kAllReduce, input, output, count, type);
+    call.op = ReduceOp::kPreMulSum;
+    call.factor = factor;
+    return call;
+}
+
+CollectiveCall broadcast(const void* input, void* output, std::uint64_t count, weft_datatype_t type,
+                         int root) {
+    if (root < 0) refuse("root", std::to_string(root), "a rank");
+    // Who only receives may leave the input out.
+    const void* from = input != nullptr ? input : output;
+    CollectiveCall call = exchange(Collective::kBroadcast, from, output, count, type);
+    call.root = static_cast<std::uint32_t>(root);
+    return call;
+}
 
 weft_comm& at(weft_comm_t comm) {
     if (!comm) refuse("comm", "a null pointer", "a communicator");

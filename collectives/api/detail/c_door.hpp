@@ -24,8 +24,19 @@ weft_result_t fail(const LiveError& e);
 weft_result_t of(const Status& s);
 [[noreturn]] void refuse(const char* key, const std::string& found, const char* expected);
 [[nodiscard]] DataType to_type(weft_datatype_t type);
-[[nodiscard]] ReduceOp to_op(weft_op_t op);
 [[nodiscard]] weft_comm& at(weft_comm_t comm);
+
+/// What the functions of one collective share, whoever runs it. ConfigError for codes that are
+/// none.
+[[nodiscard]] CollectiveCall exchange(Collective collective, const void* input, void* output,
+                                      std::uint64_t count, weft_datatype_t type);
+[[nodiscard]] CollectiveCall reduction(Collective collective, const void* input, void* output,
+                                       std::uint64_t count, weft_datatype_t type, weft_op_t op);
+/// An all-reduce of factor * input.
+[[nodiscard]] CollectiveCall scaled_sum(const void* input, void* output, std::uint64_t count,
+                                        weft_datatype_t type, const void* factor);
+[[nodiscard]] CollectiveCall broadcast(const void* input, void* output, std::uint64_t count,
+                                       weft_datatype_t type, int root);
 
 /// Calls f; what it throws becomes a result.
 template <class F>
