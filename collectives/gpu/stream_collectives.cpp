@@ -102,8 +102,10 @@ Status StreamCollectives::run(const CollectiveCall& call, Gpu::Stream stream) {
     if (const auto broken = comm_.broken()) return *broken;
     comm_.check(call);
     const Shape shape = shape_of(call);
+    bool queued = false;
     try {
         Pipe& pipe = pipe_for(stream);
+        queued = true;
         gpu_->record(pipe.begun, stream);
         gpu_->wait(pipe.in, pipe.begun);
         gpu_->wait(pipe.out, pipe.begun);
@@ -118,8 +120,8 @@ Status StreamCollectives::run(const CollectiveCall& call, Gpu::Stream stream) {
         gpu_->record(pipe.ended_out, pipe.out);
         gpu_->wait(stream, pipe.ended_out);
     } catch (const GpuError& e) {
-        // Other ranks may have queued it, and wait.
-        comm_.abort(std::string("the GPU of this rank refused: ") + e.what());
+        // Half of it lies in streams, which nobody can take back.
+        if (queued) comm_.abort(std::string("the GPU of this rank refused: ") + e.what());
         return LiveError{.what = e.what(), .rank = static_cast<int>(comm_.world().rank())};
     }
     return Done{};

@@ -43,7 +43,8 @@ class StreamCollectives {
     StreamCollectives& operator=(const StreamCollectives&) = delete;
 
     /// Queues it. ConfigError for arguments that make no sense; LiveError when the communicator is
-    /// broken, or the GPU refuses.
+    /// broken, or the GPU refuses: before anything is queued (no GPU set in this thread, no memory)
+    /// that is all, afterwards the communicator is broken.
     Status run(const CollectiveCall& call, Gpu::Stream stream);
 
   private:

@@ -172,6 +172,21 @@ TEST_CASE("after a failure the stream goes on, and the next call says why", "[in
     });
 }
 
+TEST_CASE("a thread that has chosen no GPU breaks nothing", "[integration]") {
+    in_world(2, {}, [&](Comm& comm) {
+        Rank me(comm);
+        std::int32_t* const data = me.numbers(1);
+        *me.reach(data) = 1;
+        const auto call = call_of(Collective::kAllReduce, data, data, 1);
+        me.gpu->chosen = false;
+        require(!me.on.run(call, me.stream).ok(), "refused");
+        me.gpu->chosen = true;
+        require(me.on.run(call, me.stream).ok(), "and goes on");
+        me.gpu->synchronize(me.stream);
+        require(*me.reach(data) == 2, "the sum");
+    });
+}
+
 TEST_CASE("without a GPU the reason is one line", "[unit]") {
     const auto gpu = load_cuda();
     if (!gpu) CHECK_THAT(gpu.error().what, Catch::Contains("GPU") || Catch::Contains("CUDA"));

@@ -103,7 +103,11 @@ class FakeGpu final : public Gpu {
     }
 
     // What the library does with it.
-    void* context() override { return this; }
+    void* context() override {
+        if (!chosen) throw GpuError("the calling thread works with no GPU");
+        return this;
+    }
+    bool chosen = true;
     Stream make_stream() override {
         auto owned = std::make_unique<FakeStream>();
         FakeStream* s = owned.get();
