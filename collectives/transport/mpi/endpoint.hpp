@@ -6,12 +6,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "collectives/transport/ledger.hpp"
 #include "collectives/transport/mpi/mpi.hpp"
 #include "collectives/transport/regions.hpp"
-#include "collectives/transport/tcp/cursor.hpp"
 #include "collectives/transport/tcp/frame.hpp"
-#include "collectives/transport/tcp/pool.hpp"
+#include "collectives/transport/tcp/ledger.hpp"
 
 namespace weft::live::mpi {
 
@@ -19,52 +17,17 @@ using tcp::FrameHeader;
 using tcp::FrameKind;
 using tcp::GrantEntry;
 using tcp::kHeaderSize;
+using tcp::Ledger;
+using tcp::Operation;
 using tcp::Pool;
+using tcp::Receive;
 using tcp::SegmentCursor;
+using tcp::Send;
 
 // A frame lies in a buffer so that its payload begins at a cache line.
 inline constexpr std::size_t kHeaderAt = 32;
 inline constexpr std::size_t kPayloadAt = kHeaderAt + kHeaderSize;
 inline constexpr std::size_t kLongestPayload = 256 * 1024 - kPayloadAt;
-
-/// A message on its way in.
-struct Receive {
-    bool posted = false;
-    bool view = false;
-    bool wanted = false;  // the sender waits for a grant although the message is short
-    bool seen = false;    // its size is known from the sender
-    bool complete = false;
-    bool consumed = false;
-    bool buffered = false;  // counted in the peer's share of early bytes
-    std::uint64_t size = 0;
-    std::uint64_t received = 0;
-    std::uint64_t serial = 0;
-    std::uint32_t lane = 0;
-    Segments to;
-    SegmentCursor at;
-    Pool::Buffer buffer;
-    Segment shown;  // in the buffer
-};
-
-struct Send {
-    std::uint64_t serial = 0;
-    std::uint32_t peer = 0;
-    std::uint32_t lane = 0;
-    MessageKey key;
-    OperationHead head;
-    SegmentCursor from;
-    std::uint64_t size = 0;
-    std::uint64_t sent = 0;
-    bool eager = false;        // counts against what the peer holds early
-    bool header_only = false;  // the peer asked for something else: shown, not sent
-    [[nodiscard]] PeerKey peer_key() const { return {peer, key.stream, key.sequence}; }
-};
-
-struct Operation : OperationState {
-    std::unordered_map<PeerKey, Receive, PeerKeyHash> receives;
-    std::unordered_map<PeerKey, std::uint64_t, PeerKeyHash> grants;   // size that the peer takes
-    std::unordered_map<PeerKey, std::uint64_t, PeerKeyHash> waiting;  // serials of sends
-};
 
 class Mailbox final : public MpiEndpoint {
   public:
@@ -113,7 +76,7 @@ class Mailbox final : public MpiEndpoint {
         std::uint64_t bytes = 0;
     };
     struct GrantDue {
-        Ledger<Operation>::Id operation;
+        Ledger::Id operation;
         GrantEntry entry;
     };
     struct Peer {
@@ -172,7 +135,7 @@ class Mailbox final : public MpiEndpoint {
     std::chrono::microseconds nap_;
     std::vector<Peer> peers_;
     RegionTable<> regions_;
-    Ledger<Operation> ledger_;
+    Ledger ledger_;
     Pool pool_;
     std::unordered_map<std::uint64_t, Send> sends_;  // by serial
     std::uint64_t serial_ = 0;

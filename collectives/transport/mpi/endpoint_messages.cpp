@@ -1,35 +1,16 @@
 // Operations and messages of an mpi endpoint: what is posted, what comes, how they meet.
 #include <algorithm>
-#include <fmt/format.h>
 
 #include "collectives/transport/mpi/endpoint.hpp"
+#include "collectives/transport/tcp/credit.hpp"
 
 namespace weft::live::mpi {
 
 namespace {
 
-// What a peer holds of messages that nobody there has asked for: each counts with its overhead.
-constexpr std::uint64_t kEarlyCost = 256;
-constexpr std::uint64_t kEagerCredit = 512 * 1024;
-// Honest peers stay below; operations that were cancelled at one end only may add up.
-constexpr std::uint64_t kMostEarly = 16 * kEagerCredit;
-constexpr std::uint32_t kMostEarlyGrants = 65536;
 // Of one communicator on one lane.
 constexpr std::uint32_t kMostPosted = 128;
 constexpr std::uint64_t kMostPostedBytes = 8 << 20;
-
-MessageKey key_of(const FrameHeader& h) {
-    return {.operation = h.head.operation,
-            .context = h.head.context,
-            .stream = h.stream,
-            .sequence = h.sequence};
-}
-
-Fault wrong_size(std::uint32_t peer, std::uint64_t came, std::uint64_t expected) {
-    return {.kind = Fault::Kind::kWrongSize,
-            .peer = peer,
-            .what = fmt::format("{} bytes came where {} are expected", came, expected)};
-}
 
 }  // namespace
 
@@ -75,7 +56,8 @@ void Mailbox::forget(ContextId context, std::uint64_t operation) {
         if (send.key.context == context && send.key.operation == operation) mine.push_back(serial);
     for (const std::uint64_t serial : mine) drop_send(sends_.at(serial));
     for (auto& [key, receive] : op->receives) {
-        if (receive.complete && !receive.consumed) peers_[key.peer].acks.push_back(receive.serial);
+        if (receive.complete && !receive.consumed)
+            peers_[key.peer].acks.push_back(receive.landing.serial);
         give_back(key.peer, receive);
     }
     if (!op->begun)
@@ -84,7 +66,7 @@ void Mailbox::forget(ContextId context, std::uint64_t operation) {
 }
 
 void Mailbox::give_back(std::uint32_t peer, Receive& receive) {
-    if (receive.buffered) peers_[peer].early -= receive.size + kEarlyCost;
+    if (receive.buffered) peers_[peer].early -= receive.size + tcp::kEarlyCost;
     receive.buffered = false;
     pool_.give(std::move(receive.buffer));
     receive.buffer = {};
@@ -122,11 +104,11 @@ bool Mailbox::post_send(std::uint32_t rank, std::uint32_t lane, const MessageKey
             .size = total_size(data)};
     ++share->messages;
     share->bytes += send.size;
-    const std::uint64_t cost = send.size + kEarlyCost;
+    const std::uint64_t cost = send.size + tcp::kEarlyCost;
     if (const auto grant = op.grants.find(send.peer_key()); grant != op.grants.end()) {
         send.header_only = grant->second != send.size || op.faulted;
         peer.ready.push_back(&send);
-    } else if (send.size <= options_.eager && peer.eager_used + cost <= kEagerCredit) {
+    } else if (send.size <= options_.eager && peer.eager_used + cost <= tcp::kEagerCredit) {
         peer.eager_used += cost;
         send.eager = true;
         peer.ready.push_back(&send);
@@ -154,7 +136,7 @@ void Mailbox::drop_send(Send& send) {
         share.bytes -= send.size;
     }
     std::erase_if(peer.posted, [](const Share& share) { return share.messages == 0; });
-    if (send.eager) peer.eager_used -= send.size + kEarlyCost;
+    if (send.eager) peer.eager_used -= send.size + tcp::kEarlyCost;
     if (Operation* op = ledger_.find(send.key.context, send.key.operation); op != nullptr) {
         const auto waiting = op->waiting.find(send.peer_key());
         if (waiting != op->waiting.end() && waiting->second == send.serial)
@@ -178,11 +160,11 @@ void Mailbox::post_recv(std::uint32_t peer, const MessageKey& key, Segments to) 
     const std::uint64_t size = total_size(to);
     Receive& receive = post(peer, key, size);
     receive.to = to;
-    receive.at = SegmentCursor(to);
+    receive.landing.to = SegmentCursor(to);
     if (receive.size == size)
         posted(peer, key, receive);
     else
-        raise(faults_, begun(key), wrong_size(peer, receive.size, size));
+        raise(faults_, begun(key), tcp::wrong_size(peer, receive.size, size));
 }
 
 void Mailbox::post_view(std::uint32_t peer, const MessageKey& key, std::size_t size) {
@@ -191,7 +173,7 @@ void Mailbox::post_view(std::uint32_t peer, const MessageKey& key, std::size_t s
     if (receive.size == size)
         posted(peer, key, receive);
     else
-        raise(faults_, begun(key), wrong_size(peer, receive.size, size));
+        raise(faults_, begun(key), tcp::wrong_size(peer, receive.size, size));
 }
 
 void Mailbox::posted(std::uint32_t peer, const MessageKey& key, Receive& receive) {
@@ -245,30 +227,31 @@ void Mailbox::on_message(std::uint32_t peer, const FrameHeader& header, Frame& f
     if (!same_head(faults_, op, peer, header.head)) return;
     Receive& receive = op.receives[{peer, header.stream, header.sequence}];
     if ((receive.posted || receive.seen) && header.size != receive.size)
-        return raise(faults_, op, wrong_size(peer, header.size, receive.size));
+        return raise(faults_, op, tcp::wrong_size(peer, header.size, receive.size));
     if ((header.flags & tcp::kHeaderOnly) != 0) return;
-    if (receive.complete || header.offset != receive.received ||
+    if (receive.complete || header.offset != receive.landing.received ||
         !land(peer, header, receive, frame))
         return lose(peer, "a message that was not granted, or with a gap");
-    if (receive.received < receive.size) return;
+    if (receive.landing.received < receive.size) return;
     receive.complete = true;
-    if (receive.posted) finish(peer, key_of(header), receive);
+    if (receive.posted) finish(peer, tcp::key_of(header), receive);
 }
 
 bool Mailbox::land(std::uint32_t peer, const FrameHeader& header, Receive& receive, Frame& frame) {
     receive.seen = true;
     receive.size = header.size;
-    receive.serial = header.serial;
+    receive.landing.serial = header.serial;
     receive.lane = static_cast<std::uint32_t>(header.progress % lanes_.size());
     const std::span<const std::byte> bytes{frame.at(kPayloadAt), header.length};
-    receive.received += header.length;
+    receive.landing.received += header.length;
     if (receive.posted && !receive.view) {
-        receive.at.write(bytes);
+        receive.landing.to.write(bytes);
         return true;
     }
     if (!receive.posted) {
-        const std::uint64_t cost = header.size + kEarlyCost;
-        if (header.size > options_.eager || peers_[peer].early + cost > kMostEarly) return false;
+        const std::uint64_t cost = header.size + tcp::kEarlyCost;
+        if (header.size > options_.eager || peers_[peer].early + cost > tcp::kMostEarly)
+            return false;
         peers_[peer].early += cost;
         receive.buffered = true;
     }
@@ -294,10 +277,10 @@ void Mailbox::finish(std::uint32_t peer, const MessageKey& key, Receive& receive
         done.data = {&receive.shown, 1};
     } else {
         if (receive.buffer.data != nullptr)
-            receive.at.write({receive.shown.data, receive.shown.size});
+            receive.landing.to.write({receive.shown.data, receive.shown.size});
         receive.consumed = true;
         give_back(peer, receive);
-        peers_[peer].acks.push_back(receive.serial);
+        peers_[peer].acks.push_back(receive.landing.serial);
     }
     completions_.push_back(done);
 }
@@ -310,7 +293,7 @@ void Mailbox::release(const Completion& received) {
     if (found == op->receives.end() || found->second.consumed) return;
     found->second.consumed = true;
     give_back(received.peer, found->second);
-    peers_[received.peer].acks.push_back(found->second.serial);
+    peers_[received.peer].acks.push_back(found->second.landing.serial);
 }
 
 void Mailbox::on_want(std::uint32_t peer, const FrameHeader& header) {
@@ -322,9 +305,9 @@ void Mailbox::on_want(std::uint32_t peer, const FrameHeader& header) {
     if (!same_head(faults_, op, peer, header.head)) return;
     Receive& receive = op.receives[{peer, header.stream, header.sequence}];
     if (receive.posted && header.size != receive.size)
-        return raise(faults_, op, wrong_size(peer, header.size, receive.size));
+        return raise(faults_, op, tcp::wrong_size(peer, header.size, receive.size));
     receive.wanted = true;
-    if (receive.posted && !receive.complete) posted(peer, key_of(header), receive);
+    if (receive.posted && !receive.complete) posted(peer, tcp::key_of(header), receive);
 }
 
 void Mailbox::on_grants(std::uint32_t from, const FrameHeader& header,
@@ -337,7 +320,7 @@ void Mailbox::on_grants(std::uint32_t from, const FrameHeader& header,
     Peer& peer = peers_[from];
     if (!op.begun) {
         peer.early_grants += static_cast<std::uint32_t>(entries->size());
-        if (peer.early_grants > kMostEarlyGrants)
+        if (peer.early_grants > tcp::kMostEarlyGrants)
             return lose(from, "too many grants of operations to come");
     }
     for (const GrantEntry& e : *entries) {

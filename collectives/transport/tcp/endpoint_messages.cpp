@@ -2,28 +2,16 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "collectives/transport/tcp/credit.hpp"
 #include "collectives/transport/tcp/endpoint.hpp"
 
 namespace weft::live::tcp {
 
 namespace {
 
-// What a peer holds of messages that nobody there has asked for: each counts with its overhead.
-constexpr std::uint64_t kEarlyCost = 256;
-constexpr std::uint64_t kEagerCredit = 512 * 1024;
-// Honest peers stay below; operations that were cancelled at one end only may add up.
-constexpr std::uint64_t kMostEarly = 16 * kEagerCredit;
-constexpr std::uint32_t kMostEarlyGrants = 65536;
 // Messages of one communicator on one lane.
 constexpr std::uint32_t kMostPosted = 128;
 constexpr std::uint64_t kUntried = 1 << 20;
-
-MessageKey key_of(const FrameHeader& h) {
-    return {.operation = h.head.operation,
-            .context = h.head.context,
-            .stream = h.stream,
-            .sequence = h.sequence};
-}
 
 }  // namespace
 
@@ -211,10 +199,7 @@ void TcpEndpoint::post_recv(std::uint32_t peer, const MessageKey& key, Segments 
         posted(peer, key, receive);
         return;
     }
-    raise(faults_, begun(key),
-          {.kind = Fault::Kind::kWrongSize,
-           .peer = peer,
-           .what = fmt::format("{} bytes came where {} are expected", receive.size, size)});
+    raise(faults_, begun(key), wrong_size(peer, receive.size, size));
 }
 
 void TcpEndpoint::post_view(std::uint32_t peer, const MessageKey& key, std::size_t size) {
@@ -224,10 +209,7 @@ void TcpEndpoint::post_view(std::uint32_t peer, const MessageKey& key, std::size
         posted(peer, key, receive);
         return;
     }
-    raise(faults_, begun(key),
-          {.kind = Fault::Kind::kWrongSize,
-           .peer = peer,
-           .what = fmt::format("{} bytes came where {} are expected", receive.size, size)});
+    raise(faults_, begun(key), wrong_size(peer, receive.size, size));
 }
 
 void TcpEndpoint::posted(std::uint32_t rank, const MessageKey& key, Receive& receive) {
@@ -305,11 +287,7 @@ bool TcpEndpoint::on_message(Wire& wire, const FrameHeader& header) {
     Receive& receive = op.receives[{peer, header.stream, header.sequence}];
     if (header.serial < receive.landing.serial) return true;  // of an attempt that was given up
     if (receive.posted && header.size != receive.size) {
-        raise(faults_, op,
-              {.kind = Fault::Kind::kWrongSize,
-               .peer = peer,
-               .what =
-                   fmt::format("{} bytes came where {} are expected", header.size, receive.size)});
+        raise(faults_, op, wrong_size(peer, header.size, receive.size));
         return true;
     }
     if (receive.seen && header.size != receive.size) {
