@@ -14,8 +14,7 @@
 //     drop       never leaves; lane down and kSendLost after `detect`
 //     cut        leaves, and the transport's own lane is cut under it for `heal` (cut_lane): its
 //                fence, and one key that comes twice by two lanes, are put to the test
-//     corrupt    a bit of it is turned over below the checksum (corrupt_lane; tcp alone has a
-//     wire).
+//     corrupt    a bit of it is turned over below the checksum (corrupt_lane; tcp alone can).
 //                With verification its operation ends with an error that says "wrong CRC" and
 //                names the lane; without it the result is wrong, and nobody is told
 // A second copy travels under a key of its own and owns its bytes (spoiled once the first copy was
@@ -29,8 +28,7 @@
 // As text (parse_fault_plan, `weft bench --fault`): clauses with ';' between them.
 //     seed=7; drop=1%; late=0.5%; duplicate=1%; longest=3ms; kill lane=1 rank=0 at=5ms lasts=300ms
 //     NAME=SHARE     of messages: delay, reorder, sent_late, received_late, duplicate, late,
-//     healed,
-//                    drop, corrupt, cut; together not more than 100%
+//                    healed, drop, corrupt, cut; together not more than 100%
 //     NAME=TIME      longest, detect, heal (below)
 //     seed=NUMBER    another number, other messages
 //     kill ...       a lane carries nothing: lane=, rank= (default: all), after= (messages posted),
