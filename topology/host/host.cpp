@@ -16,6 +16,20 @@ Node device(const HostPlace& place, NodeKind kind, int index) {
     return n;
 }
 
+/// The NICs of GPU `gpu`, nearest first.
+std::vector<int> nics_of(const HostTemplate& t, int gpu) {
+    if (!t.nearest.empty()) return t.nearest.at(static_cast<std::size_t>(gpu));
+    std::vector<int> nics;
+    for (int j = 0; j < t.nics; ++j)
+        if (t.nics >= t.gpus ? j * t.gpus / t.nics == gpu : gpu * t.nics / t.gpus == j)
+            nics.push_back(j);
+    return nics;
+}
+
+int rail_of(const HostTemplate& t, int nic) {
+    return t.rails.empty() ? nic : t.rails.at(static_cast<std::size_t>(nic));
+}
+
 }  // namespace
 
 const std::vector<NamedHost>& host_templates() {
@@ -101,7 +115,8 @@ std::vector<std::string> host_template_names() {
 }
 
 std::vector<NodeId> add_host(FabricBuilder& b, const HostTemplate& t, const HostPlace& place) {
-    WEFT_CHECK(t.gpus > 0 && (t.nics == 0 || t.nics % t.gpus == 0 || t.gpus % t.nics == 0),
+    WEFT_CHECK(t.gpus > 0 && (!t.nearest.empty() || t.nics == 0 || t.nics % t.gpus == 0 ||
+                              t.gpus % t.nics == 0),
                "{} NICs for {} GPUs", t.nics, t.gpus);
     b.host_kind(t.generation, t.cpu);
     std::vector<NodeId> gpus;
@@ -109,7 +124,8 @@ std::vector<NodeId> add_host(FabricBuilder& b, const HostTemplate& t, const Host
     std::vector<GpuId> gpu_ids;
     for (int i = 0; i < t.gpus; ++i) {
         Node n = device(place, NodeKind::kGpu, i);
-        n.rail = t.nics > 0 ? i * t.nics / t.gpus : kAny;
+        const std::vector<int> near = nics_of(t, i);
+        n.rail = near.empty() ? kAny : rail_of(t, near.front());
         gpus.push_back(b.add_node(n));
         if (place.ranked) gpu_ids.push_back(b.add_gpu(gpus.back()));
     }
@@ -121,20 +137,19 @@ std::vector<NodeId> add_host(FabricBuilder& b, const HostTemplate& t, const Host
     }
     for (const NodeId gpu : gpus)
         b.add_cable(gpu, hub, LinkKind::kScaleUp, t.scale_up, t.scale_up_latency);
+    std::vector<NicId> nic_ids;
     for (int j = 0; j < t.nics; ++j) {
         Node n = device(place, NodeKind::kNic, j);
-        n.rail = j;
+        n.rail = rail_of(t, j);
         nics.push_back(b.add_node(n));
-        const NicId nic = place.ranked ? b.add_nic(nics.back()) : NicId{};
-        for (int i = 0; i < t.gpus; ++i) {
-            const bool serves =
-                t.nics >= t.gpus ? j * t.gpus / t.nics == i : i * t.nics / t.gpus == j;
-            if (!serves) continue;
-            b.add_cable(gpus[static_cast<std::size_t>(i)], nics.back(), LinkKind::kPcie, t.pcie,
-                        t.pcie_latency);
-            if (place.ranked) b.serve(gpu_ids[static_cast<std::size_t>(i)], nic);
-        }
+        nic_ids.push_back(place.ranked ? b.add_nic(nics.back()) : NicId{});
     }
+    for (std::size_t i = 0; i < gpus.size(); ++i)
+        for (const int j : nics_of(t, static_cast<int>(i))) {
+            const auto nic = static_cast<std::size_t>(j);
+            b.add_cable(gpus[i], nics.at(nic), LinkKind::kPcie, t.pcie, t.pcie_latency);
+            if (place.ranked) b.serve(gpu_ids[i], nic_ids[nic]);
+        }
     return nics;
 }
 

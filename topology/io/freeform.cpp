@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <fmt/format.h>
 #include <map>
+#include <numeric>
 
 #include "topology/host/host.hpp"
 
@@ -12,6 +14,7 @@ namespace {
 
 constexpr int kMaxDevices = 1'000'000;
 constexpr int kMaxCables = 4'000'000;
+constexpr int kMaxOfHost = 16'384;
 
 struct HostGroup {
     std::vector<std::vector<NodeId>> nics;  // [host][NIC]
@@ -32,6 +35,9 @@ class FreeForm {
         const int segment = m.count_or("segment", 0, kMaxDevices, 0);
         const int pod = m.count_or("pod", 0, kMaxDevices, 0);
         budget(m, devices_, std::int64_t{count} * (t.gpus + t.nics + 1), kMaxDevices);
+        std::int64_t inside = 0;  // cables between GPUs and NICs
+        for (const auto& nics : t.nearest) inside += static_cast<std::int64_t>(nics.size());
+        budget(m, cables_, count * inside, kMaxCables);
         m.finish();
         HostGroup group;
         for (int i = 0; i < count; ++i, ++next_host_)
@@ -82,22 +88,77 @@ class FreeForm {
     /// A named template, then what the group changes of it.
     static HostTemplate read_template(MapReader& m) {
         HostTemplate t = host_templates()[m.choice_or("template", host_template_names(), 0)].host;
-        t.gpus = m.count_or("gpus", 1, 1024, t.gpus);
-        t.nics = m.count_or("nics", 0, 1024, t.nics);
-        if (t.nics % t.gpus != 0 && (t.nics == 0 || t.gpus % t.nics != 0))
-            throw ConfigError(
-                {.file = m.file(),
-                 .line = m.line(),
-                 .key = m.path_of("nics"),
-                 .found = std::to_string(t.nics),
-                 .expected = fmt::format("a multiple or a divisor of the {} GPUs", t.gpus),
-                 .example = std::to_string(t.gpus)});
+        t.gpus = m.count_or("gpus", 1, kMaxOfHost, t.gpus);
+        t.nics = m.count_or("nics", 0, kMaxOfHost, t.nics);
+        t.rails = read_rails(m, t.nics);
+        t.nearest = read_nearest(m, t);
+        if (t.nearest.empty() && t.nics % t.gpus != 0 && (t.nics == 0 || t.gpus % t.nics != 0))
+            throw ConfigError({.file = m.file(),
+                               .line = m.line(),
+                               .key = m.path_of("nics"),
+                               .found = std::to_string(t.nics),
+                               .expected = fmt::format(
+                                   "a multiple or a divisor of the {} GPUs, or `nearest`", t.gpus),
+                               .example = std::to_string(t.gpus)});
         t.scale_up = positive(m, "scale_up_rate", m.rate_or("scale_up_rate", t.scale_up));
         t.scale_up_latency = m.duration_or("scale_up_latency", t.scale_up_latency);
         t.pcie = positive(m, "pcie_rate", m.rate_or("pcie_rate", t.pcie));
         t.pcie_latency = m.duration_or("pcie_latency", t.pcie_latency);
         t.in_network = m.choice_or("in_network", {"no", "yes"}, t.in_network ? 1 : 0) == 1;
         return t;
+    }
+
+    static int number(const MapReader& m, const std::string& key, const ConfigNode& n, int below) {
+        int value = -1;
+        const char* end = n.scalar.data() + n.scalar.size();
+        const auto read = std::from_chars(n.scalar.data(), end, value);
+        if (n.kind != ConfigNode::Kind::kScalar || read.ec != std::errc{} || read.ptr != end ||
+            value < 0 || value >= below)
+            m.reject(n, key, n.scalar, fmt::format("a number below {}", below), "0");
+        return value;
+    }
+
+    static std::vector<int> numbers(const MapReader& m, const std::string& key, const ConfigNode& n,
+                                    int below, const char* example) {
+        if (n.kind != ConfigNode::Kind::kList) m.reject(n, key, n.scalar, "a list", example);
+        std::vector<int> all;
+        for (const ConfigNode& item : n.items) all.push_back(number(m, key, item, below));
+        return all;
+    }
+
+    /// `rails: [0, 2]`: of each NIC.
+    static std::vector<int> read_rails(MapReader& m, int nics) {
+        const ConfigNode* n = m.find("rails");
+        if (n == nullptr) return {};
+        std::vector<int> rails = numbers(m, "rails", *n, kMaxOfHost, "[0, 1]");
+        if (std::cmp_not_equal(rails.size(), nics))
+            m.reject(*n, "rails", fmt::format("{} rails", rails.size()),
+                     fmt::format("one for each of the {} NICs", nics), {});
+        return rails;
+    }
+
+    /// `nearest: [[0], [1, 2]]`: the NICs of each GPU; `nearest: all`: every NIC, of each.
+    static std::vector<std::vector<int>> read_nearest(MapReader& m, const HostTemplate& t) {
+        const ConfigNode* n = m.find("nearest");
+        if (n == nullptr) return {};
+        if (n->kind == ConfigNode::Kind::kScalar && n->scalar == "all") {
+            std::vector<int> every(static_cast<std::size_t>(t.nics));
+            std::iota(every.begin(), every.end(), 0);
+            return {static_cast<std::size_t>(t.gpus), every};
+        }
+        if (n->kind != ConfigNode::Kind::kList || std::cmp_not_equal(n->items.size(), t.gpus))
+            m.reject(*n, "nearest", n->scalar,
+                     fmt::format("`all`, or a list of NICs for each of the {} GPUs", t.gpus),
+                     "[[0], [1, 2]]");
+        std::vector<std::vector<int>> all;
+        for (const ConfigNode& gpu : n->items) {
+            all.push_back(numbers(m, "nearest", gpu, t.nics, "[0, 1]"));
+            std::vector<int> sorted = all.back();
+            std::sort(sorted.begin(), sorted.end());
+            if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+                m.reject(gpu, "nearest", "a NIC twice", "each NIC once", "[0, 1]");
+        }
+        return all;
     }
 
     static Bandwidth positive(MapReader& m, const std::string& key, Bandwidth rate) {
@@ -134,13 +195,17 @@ class FreeForm {
     }
 
     /// NIC of rail r in host h: `rail` -> switch (h / hosts_per_switch) * rails + r, `host` ->
-    /// switch h / hosts_per_switch.
+    /// switch h / hosts_per_switch. `nic`: only that one of each host, as by `host`.
     void connect_hosts(MapReader& m, const HostGroup& hosts, const SwitchGroup& upper,
                        Bandwidth rate, SimDuration latency) {
-        const bool by_rail = m.choice_or("rule", {"rail", "host"}, 0) == 0;
+        const int nic = m.count_or("nic", 0, kMaxOfHost, kAny);
+        const bool by_rail = m.choice_or("rule", {"rail", "host"}, 0) == 0 && nic == kAny;
         const int count = static_cast<int>(hosts.nics.size());
         const int per_switch = m.count_or("hosts_per_switch", 1, kMaxDevices, count);
         const int rails = static_cast<int>(hosts.nics.front().size());
+        if (nic >= rails)
+            m.reject(*m.find("nic"), "nic", std::to_string(nic),
+                     fmt::format("one of the host's {} NICs", rails), "0");
         const int groups = (count + per_switch - 1) / per_switch;
         const std::int64_t needed = std::int64_t{groups} * (by_rail ? rails : 1);
         if (std::cmp_greater(needed, upper.nodes.size()))
@@ -152,6 +217,7 @@ class FreeForm {
         m.finish();
         for (int h = 0; h < count; ++h)
             for (int r = 0; r < rails; ++r) {
+                if (nic != kAny && r != nic) continue;
                 const int at = h / per_switch * (by_rail ? rails : 1) + (by_rail ? r : 0);
                 b_.add_cable(hosts.nics[static_cast<std::size_t>(h)][static_cast<std::size_t>(r)],
                              upper.nodes[static_cast<std::size_t>(at)], LinkKind::kAccess, rate,

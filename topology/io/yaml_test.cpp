@@ -192,3 +192,46 @@ TEST_CASE("every kind of malformed file is refused", "[unit]") {
     CHECK_THROWS_AS(load_fabric("."), ConfigError);
     CHECK_THROWS_AS(load_fabric("/"), ConfigError);
 }
+
+TEST_CASE("a host may say the rails of its NICs, their cables and whom they are near", "[unit]") {
+    const Fabric f = parse_fabric(R"(
+name: odd
+hosts:
+  - {name: a, count: 1, template: dgx-h100, gpus: 3, nics: 2, rails: [0, 2],
+     nearest: [[1], [0, 1], [0]]}
+  - {name: b, count: 2, gpus: 2, nics: 3, nearest: all}
+switches:
+  - {name: r0, count: 1, tier: 1}
+  - {name: r1, count: 1, tier: 1}
+  - {name: r2, count: 1, tier: 1}
+links:
+  - {from: a, to: r0, nic: 0, rate: 100Gbps}
+  - {from: a, to: r2, nic: 1, rate: 200Gbps}
+  - {from: b, to: r0, nic: 0, rate: 100Gbps}
+  - {from: b, to: r1, nic: 1, rate: 100Gbps}
+  - {from: b, to: r2, nic: 2, rate: 100Gbps}
+)",
+                                  "f.yaml");
+    CHECK(f.nic(NicId{1}).rail == 2);
+    CHECK(f.gpu(GpuId{0}).nics == std::vector<NicId>{NicId{1}});
+    CHECK(f.gpu(GpuId{1}).nics == std::vector<NicId>{NicId{0}, NicId{1}});
+    CHECK(f.gpu(GpuId{4}).nics.size() == 3);
+    CHECK(f.link(f.nic(NicId{1}).ports.at(0)).capacity == Bandwidth{200'000'000'000});
+    const Router router{f};
+    CHECK(router.edges(GpuId{1}, GpuId{3}, kAny).size() == 2);  // rails 0 and 2
+}
+
+TEST_CASE("what is wrong with rails and neighbours is named", "[unit]") {
+    const auto with = [](const std::string& host, const std::string& link = "") {
+        return complaint("name: x\nhosts:\n  - {name: a, count: 1, gpus: 2, nics: 2, " + host +
+                         "}\nswitches:\n  - {name: s, count: 2, tier: 1}\nlinks:\n" +
+                         "  - {from: a, to: s, rate: 1Gbps" + link + "}\n");
+    };
+    CHECK(with("nearest: all") == "accepted");
+    CHECK(with("rails: [0]").find("one for each of the 2 NICs") != std::string::npos);
+    CHECK(with("rails: [0, -1]").find("a number below") != std::string::npos);
+    CHECK(with("nearest: [[0]]").find("for each of the 2 GPUs") != std::string::npos);
+    CHECK(with("nearest: [[0], [2]]").find("a number below 2") != std::string::npos);
+    CHECK(with("nearest: [[0], [1, 1]]").find("each NIC once") != std::string::npos);
+    CHECK(with("segment: 0", ", nic: 2").find("one of the host's 2 NICs") != std::string::npos);
+}
