@@ -112,13 +112,17 @@ void fill_expected(const BenchCase& c, std::uint32_t rank, std::uint64_t block, 
     const std::uint64_t mine = rank * c.count + first;
     switch (c.plan->collective) {
         case Collective::kAllReduce:
+        case Collective::kReduce:
             return fill_reduced(c, to, work, first, count);
         case Collective::kReduceScatter:
             return fill_reduced(c, to, work, mine, count);
         case Collective::kAllGather:
+        case Collective::kGather:
             return fill(c, to, source, first, count);
         case Collective::kAllToAll:
             return fill(c, to, source, mine, count);
+        case Collective::kScatter:
+            return fill(c, to, c.plan->root, mine, count);
         case Collective::kBroadcast:
         case Collective::kSendRecv:
             return fill(c, to, c.plan->root, first, count);
@@ -126,6 +130,13 @@ void fill_expected(const BenchCase& c, std::uint32_t rank, std::uint64_t block, 
 }
 
 }  // namespace
+
+std::size_t own_offset(const BenchCase& c, Buffer buffer, std::uint32_t rank) {
+    const PlanTemplate& p = *c.plan;
+    for (const Buffer which : {Buffer::kInput, Buffer::kOutput})
+        if (!provides(p.collective, which, rank, p.root, p.n)) return 0;
+    return own_block(p.collective, buffer) ? rank * c.count * live::size_of(c.dtype) : 0;
+}
 
 std::uint64_t elements_of(const BenchCase& c, Buffer buffer, std::uint32_t rank) {
     const auto size = static_cast<std::uint32_t>(live::size_of(c.dtype));

@@ -18,6 +18,8 @@ struct BenchCase {
 
 /// Elements of the buffer that a rank passes in or gets out.
 [[nodiscard]] std::uint64_t elements_of(const BenchCase& c, Buffer buffer, std::uint32_t rank);
+/// In place: bytes from the larger of the rank's two buffers to this one.
+[[nodiscard]] std::size_t own_offset(const BenchCase& c, Buffer buffer, std::uint32_t rank);
 
 void fill_input(const BenchCase& c, std::uint32_t rank, void* input);
 

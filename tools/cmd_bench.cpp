@@ -58,10 +58,6 @@ Examples
                        .example = example});
 }
 
-bool reduces(Collective c) {
-    return c == Collective::kAllReduce || c == Collective::kReduceScatter;
-}
-
 void print_header(const BenchConfig& config, const std::string& runner, const std::string& peer) {
     const bool processes = config.transport != "inproc";
     fmt::print("# weft bench {}: {} {}{}\n", config.collective, config.ranks, runner,
@@ -241,10 +237,10 @@ void run_size(Bench& b, std::int64_t size) {
     } else {
         line += fmt::format("  {:>33}", "");
     }
-    const bool rooted = b.plan.collective == Collective::kBroadcast;
     fmt::print("{:>12}  {:>12}  {:>8}  {:>6}  {:>6}  {}{}\n", total.count(), binding.count,
                live::name_of(dtype), reduces(b.plan.collective) ? b.config.op : "none",
-               rooted ? std::to_string(b.config.root) : "-1", line, extra_text(b, out, total));
+               rooted(b.plan.collective) ? std::to_string(b.config.root) : "-1", line,
+               extra_text(b, out, total));
     std::fflush(stdout);
 }
 

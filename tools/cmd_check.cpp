@@ -104,10 +104,10 @@ int check_one(const Options& o) {
         fmt::print(
             "        sent point to point as proved; a switch reduces or multicasts what is in "
             "network, in its own order\n");
-    const bool reduces =
-        collective == Collective::kAllReduce || collective == Collective::kReduceScatter;
-    if (reduces && p.n <= 64)
-        fmt::print("order:  unit 0 of channel 0 is {}\n", reduction_order(p, 0, 0, 0));
+    if (reduces(collective) && p.n <= 64) {
+        const std::uint32_t at = rooted(collective) ? p.root : 0;
+        fmt::print("order:  unit 0 of channel 0 is {}\n", reduction_order(p, 0, at, 0));
+    }
     fmt::print("order fingerprint {:016x}, plan hash {:016x}\n", r.fingerprint, p.hash());
     return 0;
 }

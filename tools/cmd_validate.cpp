@@ -81,7 +81,10 @@ void print_summary(const Validation& v, Use use) {
         {"allgather", Collective::kAllGather},
         {"reducescatter", Collective::kReduceScatter},
         {"alltoall", Collective::kAllToAll},
-        {"sendrecv", Collective::kSendRecv}};
+        {"sendrecv", Collective::kSendRecv},
+        {"reduce", Collective::kReduce},
+        {"gather", Collective::kGather},
+        {"scatter", Collective::kScatter}};
     for (const auto& [name, collective] : rows)
         for (const Model m : kModels) {
             const ErrorSummary s = summarise(v, m, use, collective);

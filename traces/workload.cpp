@@ -244,8 +244,9 @@ void check_messages(const Workload& w, const std::vector<Demands>& demands, std:
 
 std::string describe(const Workload& w, const Op& op) {
     if (const auto* c = std::get_if<CollectiveOp>(&op.what)) {
-        static constexpr std::array<const char*, 6> kNames{
-            "all-reduce", "all-gather", "reduce-scatter", "all-to-all", "broadcast", "send/recv"};
+        static constexpr std::array<const char*, kCollectives.size()> kNames{
+            "all-reduce", "all-gather", "reduce-scatter", "all-to-all", "broadcast",
+            "send/recv",  "reduce",     "gather",         "scatter"};
         return fmt::format("{} of {} over {}", kNames[static_cast<std::size_t>(c->kind)],
                            to_string(c->size), printable(w.families[c->family].name));
     }

@@ -20,7 +20,7 @@ enum class RingWalk : std::uint8_t { kAlternating, kSameWay };
 
 struct AlgorithmParams {
     std::uint32_t channels = 0;  // 0: the algorithm's own default
-    std::uint32_t root = 0;      // broadcast, send/recv
+    std::uint32_t root = 0;      // of the collectives that have one
     std::uint32_t slots = 8;
     Bytes slice{512 * 1024};
     std::uint32_t loops = 4;  // hierarchical: slice loops when the size allows

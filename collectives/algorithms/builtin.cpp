@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "collectives/algorithms/algorithm.hpp"
 
 namespace weft {
@@ -18,24 +20,39 @@ PlanTemplate rail_alltoall(const GroupShape&, const AlgorithmParams&);
 PlanTemplate chain_broadcast(const GroupShape&, const AlgorithmParams&);
 PlanTemplate tree_broadcast(const GroupShape&, const AlgorithmParams&);
 PlanTemplate direct_sendrecv(const GroupShape&, const AlgorithmParams&);
+PlanTemplate chain_reduce(const GroupShape&, const AlgorithmParams&);
+PlanTemplate tree_reduce(const GroupShape&, const AlgorithmParams&);
+PlanTemplate direct_gather(const GroupShape&, const AlgorithmParams&);
+PlanTemplate tree_gather(const GroupShape&, const AlgorithmParams&);
+PlanTemplate direct_scatter(const GroupShape&, const AlgorithmParams&);
+PlanTemplate tree_scatter(const GroupShape&, const AlgorithmParams&);
 }  // namespace algorithms
 
 namespace {
 
 using C = Collective;
 
-Registry<Algorithm> make_registry() {
+class Rows {
+  public:
+    void operator()(const char* name, const char* sentence, const char* paper, C collective,
+                    const char* steps, const char* bytes, const char* time, BuildPlan build,
+                    bool on_request = false) {
+        all_.add({name,
+                  sentence,
+                  paper,
+                  {{"channels", "", "0",
+                    "parallel rings or cuts of the data; 0 is the algorithm's own choice"}}},
+                 {collective, steps, bytes, time, build, on_request});
+    }
+    [[nodiscard]] Registry<Algorithm> take() { return std::move(all_); }
+
+  private:
+    Registry<Algorithm> all_{"algorithm"};
+};
+
+/// Every rank has an input and an output.
+void add_symmetric(Rows& row) {
     namespace a = algorithms;
-    const std::vector<Parameter> channels{
-        {"channels", "", "0",
-         "parallel rings or cuts of the data; 0 is the algorithm's own choice"}};
-    Registry<Algorithm> r("algorithm");
-    const auto row = [&](const char* name, const char* sentence, const char* paper, C collective,
-                         const char* steps, const char* bytes, const char* time, BuildPlan build,
-                         bool on_request = false) {
-        r.add({name, sentence, paper, channels},
-              {collective, steps, bytes, time, build, on_request});
-    };
     row("allreduce/ring", "Reduce-scatter, then all-gather, around rail-aligned rings.",
         "Patarasuk and Yuan, JPDC 2009", C::kAllReduce, "2(n-1)", "2(n-1)/n S",
         "2(n-1) alpha + 2(n-1)/n S beta", a::ring_allreduce);
@@ -81,6 +98,10 @@ Registry<Algorithm> make_registry() {
         "NVIDIA, Doubling all2all performance with NCCL 2.12, 2022", C::kAllToAll, "[g>1] + [k>1]",
         "(g-1)/g S scale-up, (k-1)/k S on the rail",
         "2 alpha + max((g-1)/g S beta_up, (k-1)/k S beta)", a::rail_alltoall);
+}
+
+void add_rooted(Rows& row) {
+    namespace a = algorithms;
     row("broadcast/chain", "Slices flow from the root along the ranks in order.",
         "Sanders, Speck, Traeff, Parallel Computing 35(12), 2009", C::kBroadcast, "n-1",
         "S, the last rank 0", "(n-1) alpha + S beta", a::chain_broadcast);
@@ -89,7 +110,31 @@ Registry<Algorithm> make_registry() {
         "2 S at inner ranks", "floor(log2 n) alpha + 2 S beta", a::tree_broadcast);
     row("sendrecv/direct", "The root's vector goes to the next rank.", "none needed", C::kSendRecv,
         "[n>1]", "S", "alpha + S beta", a::direct_sendrecv);
-    return r;
+    row("reduce/chain", "Slices are reduced along the ranks in order toward the root.",
+        "Sanders, Speck, Traeff, Parallel Computing 35(12), 2009", C::kReduce, "n-1",
+        "S, the root 0", "(n-1) alpha + S beta", a::chain_reduce);
+    row("reduce/tree", "Slices are reduced up a complete binary tree toward the root.",
+        "Sanders, Speck, Traeff, Parallel Computing 35(12), 2009", C::kReduce, "floor(log2 n)",
+        "S, inner ranks receive 2 S", "floor(log2 n) alpha + 2 S beta", a::tree_reduce);
+    row("gather/direct", "Every rank sends the root its block.",
+        "Thakur, Rabenseifner, Gropp, IJHPCA 2005", C::kGather, "[n>1]", "S/n, the root 0",
+        "alpha + (n-1)/n S beta", a::direct_gather);
+    row("gather/tree", "Blocks of subtrees travel together up a binomial tree.",
+        "Chan et al., CCPE 19(13), 2007", C::kGather, "ceil(log2 n)", "up to S/2, the root 0",
+        "ceil(log2 n) alpha + (n-1)/n S beta", a::tree_gather);
+    row("scatter/direct", "The root sends every rank its block.",
+        "Thakur, Rabenseifner, Gropp, IJHPCA 2005", C::kScatter, "[n>1]", "(n-1)/n S, the others 0",
+        "alpha + (n-1)/n S beta", a::direct_scatter);
+    row("scatter/tree", "Blocks of subtrees travel together down a binomial tree.",
+        "Chan et al., CCPE 19(13), 2007", C::kScatter, "ceil(log2 n)",
+        "(n-1)/n S, others up to S/2", "ceil(log2 n) alpha + (n-1)/n S beta", a::tree_scatter);
+}
+
+Registry<Algorithm> make_registry() {
+    Rows rows;
+    add_symmetric(rows);
+    add_rooted(rows);
+    return rows.take();
 }
 
 }  // namespace
@@ -133,8 +178,7 @@ Collective parse_collective(const std::string& text) {
     for (const char c : text)
         if (c != '-' && c != '_') plain.push_back(c);
     std::vector<std::string> names;
-    for (const C c : {C::kAllReduce, C::kAllGather, C::kReduceScatter, C::kAllToAll, C::kBroadcast,
-                      C::kSendRecv}) {
+    for (const C c : kCollectives) {
         if (plain == name_of(c)) return c;
         names.emplace_back(name_of(c));
     }

@@ -12,6 +12,7 @@
 
 namespace live = weft::live;
 using live::c::at;
+using live::c::at_root;
 using live::c::broadcast;
 using live::c::exchange;
 using live::c::fail;
@@ -275,8 +276,10 @@ weft_result_t weft_allreduce(const void* input, void* output, size_t count, weft
 weft_result_t weft_allreduce_scaled(const void* input, void* output, size_t count,
                                     weft_datatype_t type, const void* factor, weft_comm_t comm,
                                     weft_request_t* request) {
-    return guarded(
-        [&] { return run(comm, request, scaled_sum(input, output, count, type, factor)); });
+    return guarded([&] {
+        return run(comm, request,
+                   scaled_sum(weft::Collective::kAllReduce, input, output, count, type, factor));
+    });
 }
 
 weft_result_t weft_allgather(const void* input, void* output, size_t count_each,
@@ -308,6 +311,44 @@ weft_result_t weft_alltoall(const void* input, void* output, size_t count_each,
 weft_result_t weft_broadcast(const void* input, void* output, size_t count, weft_datatype_t type,
                              int root, weft_comm_t comm, weft_request_t* request) {
     return guarded([&] { return run(comm, request, broadcast(input, output, count, type, root)); });
+}
+
+weft_result_t weft_reduce(const void* input, void* output, size_t count, weft_datatype_t type,
+                          weft_op_t op, int root, weft_comm_t comm, weft_request_t* request) {
+    return guarded([&] {
+        return run(
+            comm, request,
+            at_root(reduction(weft::Collective::kReduce, input, output, count, type, op), root));
+    });
+}
+
+weft_result_t weft_reduce_scaled(const void* input, void* output, size_t count,
+                                 weft_datatype_t type, const void* factor, int root,
+                                 weft_comm_t comm, weft_request_t* request) {
+    return guarded([&] {
+        return run(
+            comm, request,
+            at_root(scaled_sum(weft::Collective::kReduce, input, output, count, type, factor),
+                    root));
+    });
+}
+
+weft_result_t weft_gather(const void* input, void* output, size_t count_each, weft_datatype_t type,
+                          int root, weft_comm_t comm, weft_request_t* request) {
+    return guarded([&] {
+        return run(
+            comm, request,
+            at_root(exchange(weft::Collective::kGather, input, output, count_each, type), root));
+    });
+}
+
+weft_result_t weft_scatter(const void* input, void* output, size_t count_each, weft_datatype_t type,
+                           int root, weft_comm_t comm, weft_request_t* request) {
+    return guarded([&] {
+        return run(
+            comm, request,
+            at_root(exchange(weft::Collective::kScatter, input, output, count_each, type), root));
+    });
 }
 
 weft_result_t weft_barrier(weft_comm_t comm) {

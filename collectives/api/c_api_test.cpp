@@ -87,6 +87,26 @@ TEST_CASE("collectives through the C functions, blocking and not", "[unit]") {
                     return weft_broadcast(i, o, n, WEFT_FLOAT64, 2, comm, q);
                 },
                 3, "broadcast");
+            // At the root; the others' output stays.
+            const auto at_root = [&](int root, double x) { return rank == root ? x : -1; };
+            twice(
+                [&](weft_request_t* q) {
+                    return weft_reduce(i, o, n, WEFT_FLOAT64, WEFT_PROD, 1, comm, q);
+                },
+                at_root(1, 6), "reduce");
+            twice(
+                [&](weft_request_t* q) {
+                    return weft_reduce_scaled(i, rank == 2 ? o : nullptr, n, WEFT_FLOAT64, &third,
+                                              2, comm, q);
+                },
+                at_root(2, third + 2 * third + 1), "reduce scaled");
+            twice([&](weft_request_t* q) { return weft_gather(i, o, n, WEFT_FLOAT64, 2, comm, q); },
+                  at_root(2, 1), "gather");
+            twice(
+                [&](weft_request_t* q) {
+                    return weft_scatter(rank == 1 ? i : nullptr, o, n, WEFT_FLOAT64, 1, comm, q);
+                },
+                2, "scatter");
         }
         good(weft_barrier(comm), "barrier");
     });
@@ -162,6 +182,8 @@ TEST_CASE("what makes no sense is refused in words", "[unit]") {
         require(
             weft_broadcast(&x, &x, 1, WEFT_FLOAT32, -1, alone, nullptr) == WEFT_INVALID_ARGUMENT,
             "a root that is none");
+        require(weft_gather(&x, &x, 1, WEFT_FLOAT32, 1, alone, nullptr) == WEFT_INVALID_ARGUMENT,
+                "a root beyond the ranks");
         good(weft_allreduce(&x, &x, 1, WEFT_FLOAT32, WEFT_SUM, alone, nullptr), "and goes on");
     });
 }

@@ -22,16 +22,12 @@ constexpr ContextId kShrunk = 0x80000000U;  // those of split() count up from 1
 
 std::uint64_t total_bytes(const CollectiveCall& call, std::uint32_t ranks) {
     const std::uint64_t block = call.count * size_of(call.dtype);
-    const bool blocked = call.collective == Collective::kAllGather ||
-                         call.collective == Collective::kReduceScatter ||
-                         call.collective == Collective::kAllToAll;
-    return blocked ? block * ranks : block;
+    return blocked(call.collective) ? block * ranks : block;
 }
 
+/// Of a reduction.
 std::uint64_t input_elements(const CollectiveCall& call, std::uint32_t ranks) {
-    const bool all =
-        call.collective == Collective::kReduceScatter || call.collective == Collective::kAllToAll;
-    return all ? call.count * ranks : call.count;
+    return blocked(call.collective) ? call.count * ranks : call.count;
 }
 
 [[noreturn]] void refuse(const char* key, const std::string& found, const std::string& expected,
@@ -96,7 +92,11 @@ Comm::~Comm() {
 void Comm::check(const CollectiveCall& call) const {
     if (call.root >= ranks())
         refuse("root", std::to_string(call.root), fmt::format("a rank below {}", ranks()), "0");
-    if (call.count > 0 && (!call.input || !call.output))
+    const auto lacks = [&](Buffer which, const void* memory) {
+        return memory == nullptr && provides(call.collective, which, rank(), call.root, ranks());
+    };
+    if (call.count > 0 &&
+        (lacks(Buffer::kInput, call.input) || lacks(Buffer::kOutput, call.output)))
         refuse("buffer", "a null pointer", "memory of the collective's size", "malloc(4 * count)");
     if (call.op == ReduceOp::kPreMulSum && !call.factor)
         refuse("factor", "a null pointer", "one element to multiply by", "&half");
@@ -179,7 +179,7 @@ Comm::Prepared Comm::prepare(const CollectiveCall& call) {
                           .plan = chosen.text,
                           .why = chosen.why,
                           .plan_hash = chosen.plan->hash()}};
-    if (call.op == ReduceOp::kPreMulSum) {
+    if (call.op == ReduceOp::kPreMulSum && reduces(call.collective)) {
         const std::uint64_t elements = input_elements(call, ranks());
         p.scaled.resize(elements * size_of(call.dtype));
         scale(call.dtype, call.factor, call.input, p.scaled.data(), elements);

@@ -26,8 +26,9 @@ namespace weft::live {
 
 class SharedCollectives;
 
-/// One call. `count` is of elements: all-reduce, broadcast: of the vector; the others: of one
-/// rank's block, as in MPI and NCCL.
+/// One call. `count` is of elements: all-reduce, reduce, broadcast: of the vector; the others: of
+/// one rank's block, as in MPI and NCCL. Input or output may be null where the collective has none
+/// at this rank: reduce's and gather's output, and scatter's input, are the root's alone.
 struct CollectiveCall {
     Collective collective = Collective::kAllReduce;
     const void* input = nullptr;

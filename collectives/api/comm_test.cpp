@@ -92,6 +92,18 @@ TEST_CASE("all collectives, blocking and not, over shared memory and TCP", "[uni
                 go(Collective::kBroadcast, n - 1);
                 for (std::size_t i = 0; i < count; ++i)
                     require(out[i] == value(n - 1, i), "broadcast");
+                const std::uint32_t root = n / 2;
+                go(Collective::kReduce, root);
+                for (std::size_t i = 0; i < count; ++i)
+                    require(out[i] == (r == root ? total(i) : -1), "reduce");
+                go(Collective::kGather, root);
+                for (std::size_t i = 0; i < count * n; ++i) {
+                    const auto from = static_cast<std::uint32_t>(i / count);
+                    require(out[i] == (r == root ? value(from, i % count) : -1), "gather");
+                }
+                go(Collective::kScatter, root);
+                for (std::size_t i = 0; i < count; ++i)
+                    require(out[i] == value(root, r * count + i), "scatter");
             }
         }
         const Status s = comm.barrier();
@@ -112,6 +124,48 @@ TEST_CASE("averages and pre-multiplied sums", "[unit]") {
             call.factor = &half;
             require(comm.run(call).ok() && out.front() == 3.0F && out.back() == 3.0F, "mulsum");
             require(in.front() == static_cast<float>(comm.rank()), "the input is as it was");
+        }
+    });
+}
+
+TEST_CASE("what the root alone has is not looked at elsewhere", "[unit]") {
+    const std::string transport = GENERATE("shm", "tcp");
+    in_world(3, over(transport), [](Comm& comm) {
+        const bool root = comm.rank() == 1;
+        for (const std::size_t count : {3UL, 50'000UL}) {
+            std::vector<std::int32_t> mine(count, static_cast<std::int32_t>(comm.rank()));
+            std::vector<std::int32_t> all(root ? 3 * count : 0, -1);
+            const auto run = [&](Collective c, const void* in, void* out) {
+                const CollectiveCall call{.collective = c,
+                                          .input = in,
+                                          .output = out,
+                                          .count = count,
+                                          .dtype = DataType::kI32,
+                                          .root = 1};
+                const Status s = comm.run(call);
+                require(s.ok(), s.ok() ? "" : to_string(s.error()));
+                const auto request = comm.start(call);
+                require(request->wait(Clock::now() + 20s) && request->status().ok(), "started");
+            };
+            run(Collective::kGather, mine.data(), root ? all.data() : nullptr);
+            for (std::size_t i = 0; i < all.size(); ++i)
+                require(all[i] == static_cast<std::int32_t>(i / count), "gathered");
+            run(Collective::kScatter, root ? all.data() : nullptr, mine.data());
+            require(mine[count - 1] == static_cast<std::int32_t>(comm.rank()), "scattered");
+            run(Collective::kReduce, mine.data(), root ? all.data() : nullptr);
+            if (root) require(all[0] == 3 && all[count - 1] == 3, "reduced");
+            bool refused = false;
+            try {
+                (void)comm.run({.collective = Collective::kGather,
+                                .input = nullptr,
+                                .output = all.data(),
+                                .count = 1,
+                                .dtype = DataType::kI32,
+                                .root = 1});
+            } catch (const ConfigError&) {
+                refused = true;
+            }
+            require(refused, "everybody has an input to gather");
         }
     });
 }

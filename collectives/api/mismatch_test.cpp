@@ -169,6 +169,17 @@ std::vector<CallKind> arguments_that_differ() {
                  c.root = odd ? 1 : 0;
              });
          }},
+        {"root of a reduce",
+         {kSame, "reduce", "root "},
+         [](Scene& s) {
+             return s.with([](Call& c, bool odd) {
+                 c.collective = Collective::kReduce;
+                 c.root = odd ? 1 : 2;
+             });
+         }},
+        {"gather against scatter",
+         {kSame, "gather on rank", "scatter on rank"},
+         [](Scene& s) { return s.plain(s.odd ? Collective::kGather : Collective::kScatter); }},
     };
 }
 
@@ -422,9 +433,9 @@ void all_join_kinds(int times, Clock::duration within) {
 // A second on a machine that is not busy; see [.strict].
 constexpr auto kLoose = 8s;
 
-TEST_CASE("19 kinds of calls that differ are errors that name two ranks and the operation",
+TEST_CASE("21 kinds of calls that differ are errors that name two ranks and the operation",
           "[integration]") {
-    CHECK(call_kinds().size() == 19);
+    CHECK(call_kinds().size() == 21);
     all_call_kinds(1, kLoose);
 }
 

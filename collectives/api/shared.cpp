@@ -22,16 +22,13 @@ constexpr auto kLongestYielding = 20ms;  // then it sleeps, and looks at its dea
 // Set in the head of what goes this way, so that it never agrees with what goes by messages.
 constexpr std::uint8_t kSharedKind = 1;
 
-bool reduces(Collective c) {
-    return c == Collective::kAllReduce || c == Collective::kReduceScatter;
-}
-
 /// Bytes that every rank writes on its board.
 std::size_t contribution(const CollectiveCall& call, std::uint32_t ranks) {
     const std::size_t block = call.count * size_of(call.dtype);
     switch (call.collective) {
         case Collective::kReduceScatter:
         case Collective::kAllToAll:
+        case Collective::kScatter:
             return block * ranks;
         default:
             return block;
@@ -160,7 +157,9 @@ Status SharedCollectives::run_staged(const CollectiveCall& call, const Operation
 void SharedCollectives::publish(const CollectiveCall& call, std::uint64_t digest) {
     std::size_t bytes = contribution(call, communicator_.ranks());
     const auto* data = static_cast<const std::byte*>(call.input);
-    if (call.collective == Collective::kBroadcast && communicator_.rank() != call.root) bytes = 0;
+    if (!provides(call.collective, Buffer::kInput, communicator_.rank(), call.root,
+                  communicator_.ranks()))
+        bytes = 0;
     if (call.op == ReduceOp::kPreMulSum && reduces(call.collective)) {
         scaled_.resize(bytes);
         scale(call.dtype, call.factor, data, scaled_.data(), bytes / size_of(call.dtype));
@@ -231,11 +230,15 @@ std::optional<LiveError> SharedCollectives::look_around(const OperationHead& hea
 }
 
 void SharedCollectives::finish(const CollectiveCall& call) {
+    if (!provides(call.collective, Buffer::kOutput, communicator_.rank(), call.root,
+                  communicator_.ranks()))
+        return;
     auto* out = static_cast<std::byte*>(call.output);
     const std::size_t block = call.count * size_of(call.dtype);
     const std::size_t own = std::size_t{communicator_.rank()} * block;
     switch (call.collective) {
         case Collective::kAllReduce:
+        case Collective::kReduce:
             return fold(call, 0);
         case Collective::kReduceScatter:
             return fold(call, own);
@@ -243,7 +246,11 @@ void SharedCollectives::finish(const CollectiveCall& call) {
             if (block > 0 && seen_[call.root].data() != out)
                 std::memcpy(out, seen_[call.root].data(), block);
             return;
+        case Collective::kScatter:
+            if (block > 0) std::memcpy(out, seen_[call.root].data() + own, block);
+            return;
         case Collective::kAllGather:
+        case Collective::kGather:
             for (std::uint32_t m = 0; m < seen_.size() && block > 0; ++m)
                 std::memcpy(out + m * block, seen_[m].data(), block);
             return;

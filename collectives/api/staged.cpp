@@ -15,13 +15,10 @@ constexpr std::size_t kFoldBytes = 16 * 1024;
 // From here on every rank's reducing all of an all-reduce costs more than waiting twice.
 constexpr std::size_t kTwoShotsFrom = 16 * 1024;
 
-bool reduces(Collective c) {
-    return c == Collective::kAllReduce || c == Collective::kReduceScatter;
-}
-
 /// Whether a rank shows every other rank something else, or all the same.
 bool shows_blocks(Collective c) {
-    return c == Collective::kReduceScatter || c == Collective::kAllToAll;
+    return c == Collective::kReduceScatter || c == Collective::kAllToAll ||
+           c == Collective::kScatter;
 }
 
 std::uint64_t round_up(std::uint64_t x, std::uint64_t to) {
@@ -37,10 +34,11 @@ StagedCollective::StagedCollective(const CollectiveCall& call, std::uint32_t ran
       ranks_(ranks),
       size_(size_of(call.dtype)),
       reduces_(reduces(call.collective)) {
+    const Collective c = call.collective;
     const std::uint64_t bytes = call.count * size_;
-    two_shots_ = call.collective == Collective::kAllReduce && ranks > 2 && bytes >= kTwoShotsFrom;
-    const bool all_blocks =
-        call.collective == Collective::kAllGather || call.collective == Collective::kAllToAll;
+    two_shots_ = (c == Collective::kAllReduce || c == Collective::kReduce) && ranks > 2 &&
+                 bytes >= kTwoShotsFrom;
+    const bool all_blocks = blocked(c) && !own_block(c, Buffer::kOutput);
     past_ = bytes * (all_blocks ? ranks : 1) >= kStreamedBytes;
     const std::uint64_t line = kLine / size_;  // elements
     const std::uint64_t room = window_bytes / size_;
@@ -78,7 +76,11 @@ void StagedCollective::work(std::uint64_t stage, std::byte* mine, Shown shown) {
 }
 
 void StagedCollective::show(const Range& p, std::byte* window) const {
-    if (call_.collective == Collective::kBroadcast && rank_ != call_.root) return;
+    if (!has(Buffer::kInput)) return;
+    // Nobody but the root itself reads what the root has.
+    const bool own_only = call_.collective == Collective::kGather ||
+                          (call_.collective == Collective::kReduce && !two_shots_ && !scales());
+    if (own_only && rank_ == call_.root) return;
     if (shows_blocks(call_.collective)) {
         for (std::uint32_t m = 0; m < ranks_; ++m)
             if (m != rank_ || scales())
@@ -108,13 +110,15 @@ void StagedCollective::reduce_block(const Range& p, std::byte* mine, Shown shown
           .out = mine,
           .to_user = false},
          shown);
-    place(mine, p.begin + own.begin, own.size());
+    if (has(Buffer::kOutput)) place(mine, p.begin + own.begin, own.size());
 }
 
 void StagedCollective::take(const Range& p, Shown shown) const {
+    if (!has(Buffer::kOutput)) return;
     const std::uint64_t own = rank_ * call_.count + p.begin;
     switch (call_.collective) {
         case Collective::kAllReduce:
+        case Collective::kReduce:
             if (!two_shots_) return fold({p.begin, 0, p.size(), output(p.begin), true}, shown);
             for (std::uint32_t m = 0; m < ranks_; ++m) {
                 const Range b = block(m, p.size());
@@ -126,7 +130,12 @@ void StagedCollective::take(const Range& p, Shown shown) const {
         case Collective::kBroadcast:
             return place(rank_ == call_.root ? input(p.begin) : shown[call_.root], p.begin,
                          p.size());
+        case Collective::kScatter:
+            return place(
+                rank_ == call_.root ? input(own) : shown[call_.root] + rank_ * step_ * size_,
+                p.begin, p.size());
         case Collective::kAllGather:
+        case Collective::kGather:
             for (std::uint32_t m = 0; m < ranks_; ++m)
                 place(m == rank_ ? input(p.begin) : shown[m], m * call_.count + p.begin, p.size());
             return;

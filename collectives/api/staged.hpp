@@ -6,7 +6,8 @@
 //   all-reduce, two ranks or less than 16 KiB ("one shot"): show the input | reduce everybody's
 //   all-reduce ("two shots"): show the input | reduce one's block, show it | take others' blocks
 //   reduce-scatter: show others' blocks | reduce one's own
-//   all-gather, all-to-all, broadcast: show | take
+//   reduce: as all-reduce, what is reduced taken by the root alone
+//   all-gather, all-to-all, broadcast, gather, scatter: show | take
 // Passes over memory, a rank, S bytes, two shots: S (n-1)/n in, S reduced, S/n shown again and
 // S (n-1)/n taken, so about 3 S; a ring by messages makes 4 S and waits 2 (n - 1) times.
 // Reductions go in order of ranks, ((x0 op x1) op x2) ..., whatever the piece: equal bits at all
@@ -58,6 +59,9 @@ class StagedCollective {
         std::byte* out = nullptr;
         bool to_user = true;
     };
+    [[nodiscard]] bool has(Buffer which) const {
+        return provides(call_.collective, which, rank_, call_.root, ranks_);
+    }
     [[nodiscard]] bool scales() const { return call_.op == ReduceOp::kPreMulSum && reduces_; }
     void show(const Range& p, std::byte* window) const;
     void show_elements(std::uint64_t from, std::byte* to, std::uint64_t elements) const;
@@ -71,7 +75,7 @@ class StagedCollective {
     std::uint32_t ranks_;
     std::size_t size_;  // of an element
     bool reduces_;
-    bool two_shots_ = false;  // an all-reduce
+    bool two_shots_ = false;  // an all-reduce, a reduce
     bool past_ = false;       // results go past the caches
     std::uint64_t step_ = 0;  // elements of a piece, or of a piece of a block
     std::uint64_t pieces_ = 1;

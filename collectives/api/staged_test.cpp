@@ -105,6 +105,8 @@ TEST_CASE("in stages, every type and reduction is the order of ranks, bit by bit
             CAPTURE(n, name_of(type), name_of(op), in_place);
             CHECK(runs_well(Collective::kAllReduce, n, job_of(type, op, 400, in_place), 256));
             CHECK(runs_well(Collective::kReduceScatter, n, job_of(type, op, 101, !in_place), 640));
+            CHECK(runs_well(Collective::kReduce, n, job_of(type, op, 400, !in_place), 256));
+            CHECK(runs_well(Collective::kReduce, n, job_of(type, op, 17'000, in_place), 4096));
         }
 }
 
@@ -113,7 +115,8 @@ TEST_CASE("in stages, any number of pieces and any odd count", "[unit]") {
     const bool in_place = GENERATE(false, true);
     for (const Collective c :
          {Collective::kAllReduce, Collective::kReduceScatter, Collective::kAllGather,
-          Collective::kAllToAll, Collective::kBroadcast})
+          Collective::kAllToAll, Collective::kBroadcast, Collective::kReduce, Collective::kGather,
+          Collective::kScatter})
         for (const std::uint64_t bytes : {1UL, 63UL, 4095UL, 16'384UL, 20'003UL}) {
             if (in_place && c == Collective::kAllToAll) continue;  // plans have no such thing
             const DataType type = bytes % 2 == 0 ? DataType::kF32 : DataType::kI8;
@@ -123,7 +126,8 @@ TEST_CASE("in stages, any number of pieces and any odd count", "[unit]") {
 }
 
 TEST_CASE("in stages, results past the caches are the same", "[unit]") {
-    const Collective c = GENERATE(Collective::kAllReduce, Collective::kAllGather);
+    const Collective c = GENERATE(Collective::kAllReduce, Collective::kAllGather,
+                                  Collective::kReduce, Collective::kGather, Collective::kScatter);
     const std::uint32_t n = GENERATE(2, 3);
     CHECK(
         runs_well(c, n, job_of(DataType::kI64, ReduceOp::kSum, (4 << 20) + 24, false), 256 << 10));

@@ -7,6 +7,7 @@
 
 namespace live = weft::live;
 using live::c::at;
+using live::c::at_root;
 using live::c::broadcast;
 using live::c::exchange;
 using live::c::fail;
@@ -49,8 +50,10 @@ weft_result_t weft_allreduce_on(const void* input, void* output, size_t count, w
 weft_result_t weft_allreduce_scaled_on(const void* input, void* output, size_t count,
                                        weft_datatype_t type, const void* factor, weft_comm_t comm,
                                        weft_stream_t stream) {
-    return guarded(
-        [&] { return run_on(comm, stream, scaled_sum(input, output, count, type, factor)); });
+    return guarded([&] {
+        return run_on(comm, stream,
+                      scaled_sum(weft::Collective::kAllReduce, input, output, count, type, factor));
+    });
 }
 
 weft_result_t weft_allgather_on(const void* input, void* output, size_t count_each,
@@ -83,4 +86,33 @@ weft_result_t weft_broadcast_on(const void* input, void* output, size_t count, w
                                 int root, weft_comm_t comm, weft_stream_t stream) {
     return guarded(
         [&] { return run_on(comm, stream, broadcast(input, output, count, type, root)); });
+}
+
+weft_result_t weft_reduce_on(const void* input, void* output, size_t count, weft_datatype_t type,
+                             weft_op_t op, int root, weft_comm_t comm, weft_stream_t stream) {
+    return guarded([&] {
+        return run_on(
+            comm, stream,
+            at_root(reduction(weft::Collective::kReduce, input, output, count, type, op), root));
+    });
+}
+
+weft_result_t weft_gather_on(const void* input, void* output, size_t count_each,
+                             weft_datatype_t type, int root, weft_comm_t comm,
+                             weft_stream_t stream) {
+    return guarded([&] {
+        return run_on(
+            comm, stream,
+            at_root(exchange(weft::Collective::kGather, input, output, count_each, type), root));
+    });
+}
+
+weft_result_t weft_scatter_on(const void* input, void* output, size_t count_each,
+                              weft_datatype_t type, int root, weft_comm_t comm,
+                              weft_stream_t stream) {
+    return guarded([&] {
+        return run_on(
+            comm, stream,
+            at_root(exchange(weft::Collective::kScatter, input, output, count_each, type), root));
+    });
 }

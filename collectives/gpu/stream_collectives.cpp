@@ -24,23 +24,18 @@ StreamCollectives::~StreamCollectives() {
 StreamCollectives::Shape StreamCollectives::shape_of(const CollectiveCall& call) const {
     const std::size_t n = comm_.ranks();
     Shape s{.in_blocks = 1, .out_blocks = 1};
-    switch (call.collective) {
-        case Collective::kAllGather:
-            s.out_blocks = n;
-            break;
-        case Collective::kReduceScatter:
-            s.in_blocks = n;
-            break;
-        case Collective::kAllToAll:
-            s.in_blocks = s.out_blocks = n;
-            break;
-        default:
-            break;
+    if (blocked(call.collective)) {
+        s.in_blocks = own_block(call.collective, Buffer::kInput) ? 1 : n;
+        s.out_blocks = own_block(call.collective, Buffer::kOutput) ? 1 : n;
     }
     // The same at every rank, whatever of it this one has to copy.
     const std::size_t room = slot_bytes_ / std::max(s.in_blocks, s.out_blocks);
     s.piece = std::max<std::uint64_t>(room / size_of(call.dtype), 1);
-    if (call.collective == Collective::kBroadcast && comm_.rank() != call.root) s.in_blocks = 0;
+    const auto has = [&](Buffer which) {
+        return provides(call.collective, which, comm_.rank(), call.root, comm_.ranks());
+    };
+    if (!has(Buffer::kInput)) s.in_blocks = 0;
+    if (!has(Buffer::kOutput)) s.out_blocks = 0;
     return s;
 }
 
@@ -162,7 +157,7 @@ void StreamCollectives::queue(Pipe& pipe, const CollectiveCall& call, const Shap
                              .rows = shape.in_blocks});
     gpu_->call(pipe.in, submit, &job);
     gpu_->take_word(pipe.out, slot.done);
-    if (width > 0)
+    if (shape.out_blocks > 0 && width > 0)
         gpu_->copy(pipe.out, {.from = slot.output,
                               .from_pitch = width,
                               .to = static_cast<std::byte*>(call.output) + from * size,

@@ -46,9 +46,10 @@ CollectiveCall call_of(Collective c, const void* in, void* out, std::uint64_t co
 }
 
 TEST_CASE("collectives on device memory give what they give on the host", "[integration]") {
-    constexpr std::array kAll{Collective::kAllReduce, Collective::kAllGather,
+    constexpr std::array kAll{Collective::kAllReduce,     Collective::kAllGather,
                               Collective::kReduceScatter, Collective::kAllToAll,
-                              Collective::kBroadcast};
+                              Collective::kBroadcast,     Collective::kReduce,
+                              Collective::kGather,        Collective::kScatter};
     in_world(3, {}, [&](Comm& comm) {
         Rank me(comm);
         for (const Collective c : kAll)

@@ -423,16 +423,19 @@ Value ChannelRun::expected(std::uint32_t rank, std::uint32_t unit) const {
     switch (p_.collective) {
         case Collective::kAllReduce:
         case Collective::kReduceScatter:
+        case Collective::kReduce:
             v.sum = totals_[unit];
             v.once = p_.n >= kExact ? ~std::uint64_t{0} : (std::uint64_t{1} << p_.n) - 1;
             v.unit = unit;
             break;
         case Collective::kAllGather:
+        case Collective::kGather:
             single(unit, unit);
             break;
         case Collective::kAllToAll:
             single(unit, rank);
             break;
+        case Collective::kScatter:
         case Collective::kBroadcast:
         case Collective::kSendRecv:
             single(p_.root, unit);

@@ -1,6 +1,7 @@
 #include "collectives/plan/plan.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/check.hpp"
 #include "base/rng.hpp"
@@ -13,14 +14,18 @@ struct CollectiveRow {
     const char* name;
     double (*factor)(double n);
 };
-constexpr CollectiveRow kCollectives[] = {
+constexpr CollectiveRow kRows[] = {
     {"allreduce", [](double n) { return 2.0 * (n - 1.0) / n; }},
     {"allgather", [](double n) { return (n - 1.0) / n; }},
     {"reducescatter", [](double n) { return (n - 1.0) / n; }},
     {"alltoall", [](double n) { return (n - 1.0) / n; }},
     {"broadcast", [](double) { return 1.0; }},
     {"sendrecv", [](double) { return 1.0; }},
+    {"reduce", [](double) { return 1.0; }},
+    {"gather", [](double n) { return (n - 1.0) / n; }},
+    {"scatter", [](double n) { return (n - 1.0) / n; }},
 };
+static_assert(std::size(kRows) == kCollectives.size());
 
 /// floor(total * part / whole) in 128 bits.
 std::uint64_t share(std::uint64_t total, std::uint64_t part, std::uint64_t whole) {
@@ -161,11 +166,50 @@ const Stage& stage_of(const PlanTemplate& p, std::size_t channel, std::size_t st
 }  // namespace
 
 const char* name_of(Collective c) {
-    return kCollectives[static_cast<std::size_t>(c)].name;
+    return kRows[static_cast<std::size_t>(c)].name;
 }
 
 double busbw_factor(Collective c, std::size_t n) {
-    return kCollectives[static_cast<std::size_t>(c)].factor(static_cast<double>(n));
+    return kRows[static_cast<std::size_t>(c)].factor(static_cast<double>(n));
+}
+
+bool reduces(Collective c) {
+    return c == Collective::kAllReduce || c == Collective::kReduceScatter ||
+           c == Collective::kReduce;
+}
+
+bool rooted(Collective c) {
+    return c == Collective::kBroadcast || c == Collective::kSendRecv || c == Collective::kReduce ||
+           c == Collective::kGather || c == Collective::kScatter;
+}
+
+bool blocked(Collective c) {
+    return c == Collective::kAllGather || c == Collective::kReduceScatter ||
+           c == Collective::kAllToAll || c == Collective::kGather || c == Collective::kScatter;
+}
+
+bool own_block(Collective c, Buffer buffer) {
+    if (buffer == Buffer::kInput) return c == Collective::kAllGather || c == Collective::kGather;
+    return buffer == Buffer::kOutput &&
+           (c == Collective::kReduceScatter || c == Collective::kScatter);
+}
+
+bool provides(Collective c, Buffer buffer, std::uint32_t rank, std::uint32_t root,
+              std::uint32_t n) {
+    if (buffer == Buffer::kScratch) return true;
+    const bool input = buffer == Buffer::kInput;
+    switch (c) {
+        case Collective::kBroadcast:
+        case Collective::kScatter:
+            return !input || rank == root;
+        case Collective::kReduce:
+        case Collective::kGather:
+            return input || rank == root;
+        case Collective::kSendRecv:
+            return rank == (input ? root : (root + 1) % n);
+        default:
+            return true;
+    }
 }
 
 std::uint32_t Partition::cell(std::uint32_t rank) const {
@@ -258,31 +302,14 @@ std::uint64_t elements(const PlanTemplate& p, const Binding& b, std::size_t chan
 }
 
 bool holds(const PlanTemplate& p, Buffer buffer, std::uint32_t rank, std::uint32_t unit) {
-    if (buffer == Buffer::kScratch) return true;
-    const bool input = buffer == Buffer::kInput;
-    switch (p.collective) {
-        case Collective::kAllReduce:
-        case Collective::kAllToAll:
-            return true;
-        case Collective::kAllGather:
-            return !input || unit == rank;
-        case Collective::kReduceScatter:
-            return input || unit == rank;
-        case Collective::kBroadcast:
-            return !input || rank == p.root;
-        case Collective::kSendRecv:
-            return rank == (input ? p.root : (p.root + 1) % p.n);
-    }
-    return false;
+    return provides(p.collective, buffer, rank, p.root, p.n) &&
+           (unit == rank || !own_block(p.collective, buffer));
 }
 
 ElementRange place(const PlanTemplate& p, const Binding& b, Buffer buffer, std::uint32_t rank,
                    std::size_t channel, std::uint32_t unit) {
     ElementRange range = locate(p, b, channel, unit);
-    const bool one_block =
-        (p.collective == Collective::kAllGather && buffer == Buffer::kInput) ||
-        (p.collective == Collective::kReduceScatter && buffer == Buffer::kOutput);
-    if (one_block) {
+    if (own_block(p.collective, buffer)) {
         WEFT_CHECK(unit == rank, "rank {} has no block {} in this buffer", rank, unit);
         range.begin -= b.count * unit;
         range.end -= b.count * unit;
@@ -290,27 +317,29 @@ ElementRange place(const PlanTemplate& p, const Binding& b, Buffer buffer, std::
     return range;
 }
 
+namespace {
+
+/// Whether something that the rank receives lands in scratch.
+bool needs_scratch(const PlanTemplate& p, std::uint32_t rank) {
+    const bool all_in_output = provides(p.collective, Buffer::kOutput, rank, p.root, p.n) &&
+                               !own_block(p.collective, Buffer::kOutput);
+    for (std::size_t c = 0; c < p.channels.size(); ++c)
+        for (std::size_t s = 0; s < p.channels[c].stages.size(); ++s) {
+            const Buffer to = p.channels[c].stages[s].destination;
+            const bool may = to == Buffer::kScratch || (to == Buffer::kOutput && !all_in_output);
+            if (may && recv_count(p, c, s, rank) > 0) return true;
+        }
+    return false;
+}
+
+}  // namespace
+
 std::uint64_t buffer_elements(const PlanTemplate& p, const Binding& b, Buffer buffer,
                               std::uint32_t rank) {
     const std::uint64_t whole = p.blocked() ? b.count * p.n : b.count;
-    if (buffer == Buffer::kScratch) {
-        for (const Channel& c : p.channels)
-            for (const Stage& s : c.stages)
-                if (s.destination == Buffer::kScratch ||
-                    (s.destination == Buffer::kOutput &&
-                     (p.collective == Collective::kReduceScatter ||
-                      (p.collective == Collective::kSendRecv &&
-                       !holds(p, Buffer::kOutput, rank, 0)))))
-                    return whole;
-        return 0;
-    }
-    if (p.blocked()) {
-        const bool input = buffer == Buffer::kInput;
-        const bool one = (p.collective == Collective::kAllGather && input) ||
-                         (p.collective == Collective::kReduceScatter && !input);
-        return one ? b.count : whole;
-    }
-    return holds(p, buffer, rank, 0) ? whole : 0;
+    if (buffer == Buffer::kScratch) return needs_scratch(p, rank) ? whole : 0;
+    if (!provides(p.collective, buffer, rank, p.root, p.n)) return 0;
+    return own_block(p.collective, buffer) ? b.count : whole;
 }
 
 Cut cut(const PlanTemplate& p, const Binding& b, std::size_t channel) {

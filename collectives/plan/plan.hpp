@@ -7,15 +7,16 @@
 // a transfer for pipelining and never change what is computed. A stage is a pattern over a
 // Partition: cells of equal size whose members talk only inside the cell.
 //
-// Rounding, exact and in elements. Replicated data (all-reduce, broadcast, send/recv), N elements:
-// channel c holds [floor(N W_c / W), floor(N W_{c+1} / W)), W_c the running sum of weights; unit u
-// of U holds the same floor of that. Blocked data (all-gather, reduce-scatter, all-to-all), n
-// blocks of N elements: unit = block (U = n), and channel c holds the same floor of every block.
-// Zero-size parts are legal everywhere.
+// Rounding, exact and in elements. Replicated data (all-reduce, reduce, broadcast, send/recv), N
+// elements: channel c holds [floor(N W_c / W), floor(N W_{c+1} / W)), W_c the running sum of
+// weights; unit u of U holds the same floor of that. Blocked data (all-gather, reduce-scatter,
+// all-to-all, gather, scatter), n blocks of N elements: unit = block (U = n), and channel c holds
+// the same floor of every block. Zero-size parts are legal everywhere.
 //
 // Semantics: collectives/plan/README.md. Leaves out (later patterns): Exchange; reduction in the
 // switches between hosts (SHARP).
 // Ranks here are group ranks 0..n-1.
+#include <array>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -26,6 +27,7 @@
 
 namespace weft {
 
+/// Numbers travel between ranks and into hashes: new ones go to the end.
 enum class Collective : std::uint8_t {
     kAllReduce,
     kAllGather,
@@ -33,10 +35,24 @@ enum class Collective : std::uint8_t {
     kAllToAll,
     kBroadcast,
     kSendRecv,
+    kReduce,
+    kGather,
+    kScatter,
 };
+inline constexpr std::array kCollectives{
+    Collective::kAllReduce, Collective::kAllGather, Collective::kReduceScatter,
+    Collective::kAllToAll,  Collective::kBroadcast, Collective::kSendRecv,
+    Collective::kReduce,    Collective::kGather,    Collective::kScatter};
 [[nodiscard]] const char* name_of(Collective c);  // "allreduce", "allgather", ...
-/// bytes-on-the-wire factor of nccl-tests: busbw = algbw x factor(c, n).
+/// bytes-on-the-wire factor of nccl-tests: busbw = algbw x factor(c, n). Reduce 1, gather and
+/// scatter (n - 1) / n, of the n blocks in all.
 [[nodiscard]] double busbw_factor(Collective c, std::size_t n);
+/// All-reduce, reduce-scatter, reduce.
+[[nodiscard]] bool reduces(Collective c);
+/// Whether one rank is apart from the others: broadcast, send/recv, reduce, gather, scatter.
+[[nodiscard]] bool rooted(Collective c);
+/// Whether data are n blocks, one of each rank; a count is of one of them.
+[[nodiscard]] bool blocked(Collective c);
 
 /// Units first, first + stride, ... (count of them).
 struct UnitSet {
@@ -75,6 +91,13 @@ struct ChunkMap {
 };
 
 enum class Buffer : std::uint8_t { kInput, kOutput, kScratch };
+/// Whether the ranks' input or output is the block of the rank alone: the input of all-gather and
+/// gather, the output of reduce-scatter and scatter.
+[[nodiscard]] bool own_block(Collective c, Buffer buffer);
+/// Whether the rank has such an input or output at all: the root alone has the input of broadcast,
+/// send/recv and scatter, and the output of reduce and gather; send/recv's goes to the next rank.
+[[nodiscard]] bool provides(Collective c, Buffer buffer, std::uint32_t rank, std::uint32_t root,
+                            std::uint32_t n);
 
 enum class Arrival : std::uint8_t {
     kCopy,    // destination = incoming
@@ -190,10 +213,7 @@ struct PlanTemplate {
     std::vector<Channel> channels;
 
     /// Blocked data: units are the n blocks (see Rounding above).
-    [[nodiscard]] bool blocked() const {
-        return collective == Collective::kAllGather || collective == Collective::kReduceScatter ||
-               collective == Collective::kAllToAll;
-    }
+    [[nodiscard]] bool blocked() const { return weft::blocked(collective); }
     [[nodiscard]] std::uint64_t hash() const;  // of the whole template
 };
 
@@ -230,9 +250,8 @@ struct ElementRange {
 [[nodiscard]] std::uint64_t elements(const PlanTemplate& p, const Binding& b, std::size_t channel,
                                      const UnitSet& units);
 
-/// Whether the rank's buffer holds the unit (channels agree): all-gather's input and
-/// reduce-scatter's output hold the own block alone, broadcast's input lies at the root, send/recv
-/// goes from the root to the next rank. Scratch holds everything, laid out as `locate` says.
+/// Whether the rank's buffer holds the unit (channels agree): see own_block() and provides().
+/// Scratch holds everything, laid out as `locate` says.
 [[nodiscard]] bool holds(const PlanTemplate& p, Buffer buffer, std::uint32_t rank,
                          std::uint32_t unit);
 /// The unit's elements in the rank's own buffer: as `locate`, less the blocks that are not there.

@@ -11,8 +11,7 @@ namespace {
 
 // Heads come from other processes: a code may be one that this version has no name for.
 std::string collective_name(const OperationHead& h) {
-    if (h.collective <= static_cast<std::uint8_t>(Collective::kSendRecv))
-        return name_of(static_cast<Collective>(h.collective));
+    if (h.collective < kCollectives.size()) return name_of(static_cast<Collective>(h.collective));
     return fmt::format("collective {}", h.collective);
 }
 

@@ -9,14 +9,11 @@ bool is_in_place(const PlanTemplate& plan, const Binding& b, std::uint32_t rank,
     const auto* input = static_cast<const std::byte*>(user.input);
     const auto* output = static_cast<const std::byte*>(user.output);
     const std::uint64_t block = b.count * rank * b.element_size;
-    switch (plan.collective) {
-        case Collective::kAllGather:
-            return input == output + block;
-        case Collective::kReduceScatter:
-            return output == input + block;
-        default:
-            return input == output;
-    }
+    for (const Buffer which : {Buffer::kInput, Buffer::kOutput})
+        if (!provides(plan.collective, which, rank, plan.root, plan.n)) return false;
+    if (own_block(plan.collective, Buffer::kInput)) return input == output + block;
+    if (own_block(plan.collective, Buffer::kOutput)) return output == input + block;
+    return input == output;
 }
 
 Buffers::Buffers(Endpoint& endpoint, const PlanTemplate& plan, const Binding& b, std::uint32_t rank,

@@ -45,6 +45,8 @@ struct Name {
 // Beyond as many ranks an exchange of all with all is more messages, and connections, than work.
 constexpr std::uint64_t kMany = 32;
 constexpr Bytes kTreeMost = 256_KiB;
+// Of a rooted collective: from here on a tree's fewer steps, or the root's fewer messages, show.
+constexpr std::uint64_t kSome = 4;
 constexpr std::uint32_t kBuckets = 64;  // of one algorithm
 
 /// Two connections a rank, or some six, where an exchange of all with all takes n - 1.
@@ -71,6 +73,14 @@ Name name_for(Collective collective, Bytes total, const GroupShape& shape) {
             return {"direct", "every block goes once"};
         case Collective::kBroadcast:
             return {"chain", "the root sends everything once, in slices"};
+        case Collective::kReduce:
+            if (shape.n > kSome && total <= kTreeMost) return {"tree", "little data: log n steps"};
+            return {"chain", "every rank sends and receives everything once, in slices"};
+        case Collective::kGather:
+        case Collective::kScatter:
+            if (shape.n > kSome && total <= kTreeMost)
+                return {"tree", "little data: the root has log n messages, not n - 1"};
+            return {"direct", "every block goes once"};
         case Collective::kSendRecv:
             return {"direct", "one sender, one receiver"};
     }
@@ -91,8 +101,9 @@ LiveChoice choose_live(Collective collective, Bytes total, const GroupShape& sha
     choice.params.slots = slots_for(collective, choice.params.slice, shape);
     choice.bucket = static_cast<std::uint32_t>(
         std::countr_zero(static_cast<std::uint64_t>(choice.params.slice.count())));
-    if (collective == Collective::kAllReduce && choice.algorithm == "tree") {
-        choice.tree_of_ranks = shape.uniform && shape.hosts == 1;
+    if (choice.algorithm == "tree") {
+        choice.tree_of_ranks =
+            collective == Collective::kAllReduce && shape.uniform && shape.hosts == 1;
         choice.bucket += kBuckets;
     }
     return choice;

@@ -32,6 +32,27 @@ std::size_t most_peers(const PlanTemplate& plan) {
     return most;
 }
 
+TEST_CASE("rooted collectives take a tree where there are many ranks and little data", "[unit]") {
+    GroupShape many;
+    many.n = many.hosts = 16;
+    GroupShape few;
+    few.n = few.hosts = 3;
+    const auto name = [](Collective c, std::int64_t bytes, const GroupShape& shape) {
+        const LiveChoice choice = choose_live(c, Bytes{bytes}, shape, 1);
+        CHECK(choice.params.root == 1);
+        CHECK(build_live(c, choice, shape).root == 1);
+        return choice.algorithm;
+    };
+    for (const Collective c : {Collective::kGather, Collective::kScatter}) {
+        CHECK(name(c, 1024, many) == "tree");
+        CHECK(name(c, 1 << 20, many) == "direct");
+        CHECK(name(c, 1024, few) == "direct");
+    }
+    CHECK(name(Collective::kReduce, 1024, many) == "tree");
+    CHECK(name(Collective::kReduce, 1 << 20, many) == "chain");
+    CHECK(name(Collective::kReduce, 1024, few) == "chain");
+}
+
 TEST_CASE("Many ranks of one host connect to few others", "[unit]") {
     const GroupShape shape = one_host(256);
     for (const Bytes total : {8_B, 256_KiB, 64_MiB}) {

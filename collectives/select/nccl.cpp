@@ -109,15 +109,20 @@ std::int64_t ll_most(Version v, const Machine& m) {
     return figures(v).ll_most[row][by_hosts(m)] * kMega;
 }
 
-/// Dependent steps of a ring; broadcast's are pipelined.
+/// Along the ring, in slices.
+bool pipelined(Collective kind) {
+    return kind == Collective::kBroadcast || kind == Collective::kReduce;
+}
+
+/// Dependent steps of a ring.
 std::int64_t ring_steps(Collective kind, std::int64_t n) {
     if (kind == Collective::kAllReduce) return 2 * (n - 1);
-    return kind == Collective::kBroadcast ? n : n - 1;
+    return pipelined(kind) ? n : n - 1;
 }
 
 bool rides_rings(Collective kind) {
     return kind == Collective::kAllReduce || kind == Collective::kAllGather ||
-           kind == Collective::kReduceScatter || kind == Collective::kBroadcast;
+           kind == Collective::kReduceScatter || pipelined(kind);
 }
 
 SimDuration transfer(Bytes size, std::int64_t rate) {
@@ -283,7 +288,7 @@ SimDuration Tuner::ring_latency(Collective kind, WireProtocol p) const {
     const Machine& m = machine_;
     const SimDuration base = ns(figures(version_).base_ns[index(Algorithm::kRing)][index(p)]);
     const SimDuration intra = intra_hop(Algorithm::kRing, p);
-    if (kind == Collective::kBroadcast)
+    if (pipelined(kind))
         return base + (m.hosts == 1
                            ? intra
                            : ns(figures(version_).network_ns[index(Algorithm::kRing)][index(p)]));
@@ -355,7 +360,7 @@ Candidate Tuner::candidate(Collective kind, Algorithm a, WireProtocol p, Bytes s
 /// Messages up to 16 KiB go as LL (NCCL_P2P_LL_THRESHOLD); channels are a power of two, at most 32.
 Candidate Tuner::point_to_point(Collective kind, Bytes size) const {
     constexpr std::int64_t kMostLl = 16 * 1024;
-    const std::int64_t parts = kind == Collective::kAllToAll ? machine_.ranks() : 1;
+    const std::int64_t parts = blocked(kind) ? machine_.ranks() : 1;
     std::uint32_t n = 1;
     while (n < channels_ && n < 32) n *= 2;
     return {.algorithm = Algorithm::kDirect,
@@ -399,14 +404,14 @@ Cut Tuner::cut(Collective kind, const Candidate& c) {
     if (c.algorithm == Algorithm::kNvls || c.algorithm == Algorithm::kNvlsTree ||
         c.algorithm == Algorithm::kDirect)
         return {kSlot, kNvlsChunk, kNvlsChunk};
-    if (kind == Collective::kBroadcast || c.algorithm != Algorithm::kRing)
-        return {kSlot, kSlot, kSlot};
+    if (pipelined(kind) || c.algorithm != Algorithm::kRing) return {kSlot, kSlot, kSlot};
     return {kSlot, 4 * kSlot, 2 * kSlot};
 }
 
 std::string log_line(Collective kind, Bytes size, const Candidate& c) {
     constexpr const char* kKinds[] = {"AllReduce", "AllGather", "ReduceScatter",
-                                      "AllToAll",  "Broadcast", "SendRecv"};
+                                      "AllToAll",  "Broadcast", "SendRecv",
+                                      "Reduce",    "Gather",    "Scatter"};
     constexpr const char* kAlgorithmNames[] = {"TREE", "RING", "NVLS", "NVLS_TREE", "PAT", "P2P"};
     constexpr const char* kProtocolNames[] = {"LL", "LL128", "SIMPLE"};
     return fmt::format("{}: {} Bytes -> Algo {} proto {} channel{{Lo..Hi}}={{0..{}}}",

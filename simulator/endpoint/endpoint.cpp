@@ -77,6 +77,8 @@ Int128 bus_bytes(Collective kind, Bytes size, std::size_t ranks) {
         case Collective::kAllGather:
         case Collective::kReduceScatter:
         case Collective::kAllToAll:
+        case Collective::kGather:
+        case Collective::kScatter:
             return (n - 1) * size.count() / n;
         default:
             return size.count();

@@ -106,8 +106,7 @@ FittedRange read_fitted(MapReader& r) {
     constexpr std::uint32_t kMostHosts = 1 << 20;
     FittedRange f;
     std::vector<std::string> names;
-    for (int c = 0; c <= static_cast<int>(Collective::kSendRecv); ++c)
-        names.emplace_back(name_of(static_cast<Collective>(c)));
+    for (const Collective c : kCollectives) names.emplace_back(name_of(c));
     (void)r.at("collective", "allreduce");
     f.collective = static_cast<Collective>(r.choice_or("collective", names, 0));
     const auto hosts = read_ends(r, "hosts", "[1, 4]");

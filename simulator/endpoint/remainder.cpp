@@ -115,8 +115,7 @@ Remainder read_remainder(MapReader& r) {
     constexpr int kMostRanks = 1 << 24;
     Remainder one;
     std::vector<std::string> names;
-    for (int c = 0; c <= static_cast<int>(Collective::kSendRecv); ++c)
-        names.emplace_back(name_of(static_cast<Collective>(c)));
+    for (const Collective c : kCollectives) names.emplace_back(name_of(c));
     (void)r.at("collective", "allreduce");
     one.of.collective = static_cast<Collective>(r.choice_or("collective", names, 0));
     one.of.hosts = static_cast<std::uint32_t>(r.count("hosts", 1, kMostHosts, "2"));

@@ -69,7 +69,7 @@ std::optional<nccl::Tuner> nccl_tuner(const Scenario& s, const std::vector<RankI
 
 std::optional<std::string> carrier_of(Collective kind, nccl::Algorithm a) {
     if (a == nccl::Algorithm::kDirect) return {};
-    if (kind == Collective::kBroadcast) return "chain";
+    if (kind == Collective::kBroadcast || kind == Collective::kReduce) return "chain";
     if (a == nccl::Algorithm::kPat) return "ring";
     return nccl::name_of(a);
 }

@@ -24,9 +24,10 @@ using live::Comm;
 using live::DataType;
 using live::ReduceOp;
 
-constexpr std::array kCollectives{Collective::kAllReduce, Collective::kAllGather,
-                                  Collective::kReduceScatter, Collective::kAllToAll,
-                                  Collective::kBroadcast};
+constexpr std::array kTried{Collective::kAllReduce,     Collective::kAllGather,
+                            Collective::kReduceScatter, Collective::kAllToAll,
+                            Collective::kBroadcast,     Collective::kReduce,
+                            Collective::kGather,        Collective::kScatter};
 constexpr std::array kOps{ReduceOp::kSum, ReduceOp::kProd, ReduceOp::kMin,
                           ReduceOp::kMax, ReduceOp::kAvg,  ReduceOp::kPreMulSum};
 
@@ -50,10 +51,6 @@ struct Case {
                            waits ? "blocking" : "asynchronous", transport);
     }
 };
-
-bool reduces(Collective c) {
-    return c == Collective::kAllReduce || c == Collective::kReduceScatter;
-}
 
 Element factor_of(DataType type) {
     // 1/2, or 3 for integers.
@@ -86,7 +83,7 @@ std::vector<std::uint64_t> small_counts(DataType type) {
 void add(std::vector<Case>& all, Collective c, DataType type, ReduceOp op, std::uint64_t count,
          bool in_place, std::uint32_t n) {
     Case one{.collective = c, .job = {type, op, count, in_place, factor_of(type)}};
-    if (c == Collective::kBroadcast) one.root = static_cast<std::uint32_t>(count) % n;
+    if (rooted(c)) one.root = static_cast<std::uint32_t>(count) % n;
     for (const bool waits : {true, false}) {
         one.waits = waits;
         all.push_back(one);
@@ -95,7 +92,7 @@ void add(std::vector<Case>& all, Collective c, DataType type, ReduceOp op, std::
 
 std::vector<Case> small_cases(std::uint32_t n) {
     std::vector<Case> all;
-    for (const Collective c : kCollectives)
+    for (const Collective c : kTried)
         for (const DataType type : live::kDataTypes)
             for (const ReduceOp op : kOps)
                 for (const std::uint64_t count : small_counts(type))
@@ -117,8 +114,11 @@ std::vector<Case> pairwise_cases(std::uint32_t n) {
             add(all, Collective::kAllReduce, type, op, count * n, ++turn % 2 == 0, n);
         add(all, Collective::kReduceScatter, type, kOps[turn % kOps.size()], count,
             turn / kOps.size() % 2 == 0, n);
+        add(all, Collective::kReduce, type, kOps[(turn + 3) % kOps.size()], count * n,
+            turn / kOps.size() % 2 == 1, n);
         for (const Collective c :
-             {Collective::kAllGather, Collective::kAllToAll, Collective::kBroadcast})
+             {Collective::kAllGather, Collective::kAllToAll, Collective::kBroadcast,
+              Collective::kGather, Collective::kScatter})
             add(all, c, type, ReduceOp::kSum, count, c != Collective::kAllToAll && ++turn % 2 == 0,
                 n);
     }
@@ -165,11 +165,8 @@ class Runner {
 
     void prepare(Comm& comm, const Case& c) {
         const GroupShape shape = comm.world().shape(comm.members());
-        const Bytes total{static_cast<std::int64_t>(
-            c.job.count * size_of(c.job.dtype) *
-            (c.collective == Collective::kAllReduce || c.collective == Collective::kBroadcast
-                 ? 1
-                 : n_))};
+        const Bytes total{static_cast<std::int64_t>(c.job.count * size_of(c.job.dtype) *
+                                                    (blocked(c.collective) ? n_ : 1))};
         plan_ = build_live(c.collective, choose_live(c.collective, total, shape, c.root), shape);
         const Binding b{c.job.count, static_cast<std::uint32_t>(size_of(c.job.dtype)),
                         c.job.in_place};

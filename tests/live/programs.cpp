@@ -28,9 +28,10 @@ using live::DataType;
 using live::ReduceOp;
 using Values = std::vector<std::vector<Element>>;  // by rank of the group
 
-constexpr std::array kCollectives{Collective::kAllReduce, Collective::kAllGather,
-                                  Collective::kReduceScatter, Collective::kAllToAll,
-                                  Collective::kBroadcast};
+constexpr std::array kTried{Collective::kAllReduce,     Collective::kAllGather,
+                            Collective::kReduceScatter, Collective::kAllToAll,
+                            Collective::kBroadcast,     Collective::kReduce,
+                            Collective::kGather,        Collective::kScatter};
 constexpr std::array kOps{ReduceOp::kSum, ReduceOp::kProd, ReduceOp::kMin, ReduceOp::kMax,
                           ReduceOp::kAvg};
 constexpr std::size_t kGroups = 4;          // besides the world
@@ -59,7 +60,7 @@ struct Step {
 Step draw_step(RandomStream& random, std::size_t groups, std::uint64_t most) {
     Step s;
     s.group = random.below(groups);
-    s.collective = kCollectives[random.below(kCollectives.size())];
+    s.collective = kTried[random.below(kTried.size())];
     s.job.dtype = live::kDataTypes[random.below(live::kDataTypes.size())];
     s.job.op = kOps[random.below(kOps.size())];
     // As many small ones as large ones, on a scale of powers of two.
@@ -162,12 +163,10 @@ class Program {
 
     void begin(Step step, std::size_t i) {
         Comm& comm = *groups_[step.group].comm;
-        step.root = step.collective == Collective::kBroadcast ? step.root % comm.ranks() : 0;
+        step.root = rooted(step.collective) ? step.root % comm.ranks() : 0;
         const GroupShape shape = comm.world().shape(comm.members());
-        const bool whole =
-            step.collective == Collective::kAllReduce || step.collective == Collective::kBroadcast;
-        const std::uint64_t total =
-            step.job.count * size_of(step.job.dtype) * (whole ? 1 : comm.ranks());
+        const std::uint64_t total = step.job.count * size_of(step.job.dtype) *
+                                    (blocked(step.collective) ? comm.ranks() : 1);
         const Bytes size{static_cast<std::int64_t>(total)};
         PlanTemplate plan = build_live(step.collective,
                                        choose_live(step.collective, size, shape, step.root), shape);

@@ -15,6 +15,12 @@ bool NaiveExpander::has(int buffer, std::uint32_t u) const {
             return buffer == 1 || me_ == p_.root;
         case Collective::kSendRecv:
             return buffer == 0 ? me_ == p_.root : me_ == (p_.root + 1) % p_.n;
+        case Collective::kReduce:
+            return buffer == 0 || me_ == p_.root;
+        case Collective::kGather:
+            return buffer == 0 ? u == me_ : me_ == p_.root;
+        case Collective::kScatter:
+            return buffer == 0 ? me_ == p_.root : u == me_;
         default:
             return true;
     }

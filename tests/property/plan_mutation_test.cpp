@@ -325,8 +325,7 @@ std::vector<Kind> stage_kinds() {
                                    })},
         {"wrong root",
          [](PlanTemplate& p, RandomStream& r) {
-             if (p.collective != Collective::kBroadcast && p.collective != Collective::kSendRecv)
-                 return false;
+             if (!rooted(p.collective)) return false;
              return p.root = static_cast<std::uint32_t>(r.below(p.n)), true;
          }},
     };

@@ -69,8 +69,10 @@ Part naive_part(const PlanTemplate& p, const Binding& b, std::size_t channel, st
     std::uint64_t begin = b.count * before / total;
     std::uint64_t end = b.count * (before + p.channels[channel].weight) / total;
     if (p.blocked()) {
-        const bool alone = (buffer == 0 && p.collective == Collective::kAllGather) ||
-                           (buffer == 1 && p.collective == Collective::kReduceScatter);
+        const Collective c = p.collective;
+        const bool alone =
+            (buffer == 0 && (c == Collective::kAllGather || c == Collective::kGather)) ||
+            (buffer == 1 && (c == Collective::kReduceScatter || c == Collective::kScatter));
         const std::uint64_t block = alone ? unit - rank : unit;
         begin += block * b.count;
         end += block * b.count;

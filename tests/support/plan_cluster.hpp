@@ -136,6 +136,13 @@ inline std::uint64_t expected(const Cluster& c, const PlanTemplate& p, const Bin
         case Collective::kBroadcast:
         case Collective::kSendRecv:
             return c.input(p.root)[i];
+        case Collective::kReduce:
+            for (std::uint32_t q = 0; q < p.n; ++q) sum += c.input(q)[i];
+            return sum;
+        case Collective::kGather:
+            return c.input(static_cast<std::uint32_t>(i / b.count))[i % b.count];
+        case Collective::kScatter:
+            return c.input(p.root)[r * b.count + i];
     }
     return sum;
 }

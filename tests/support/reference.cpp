@@ -191,8 +191,11 @@ RankMemory::RankMemory(const PlanTemplate& plan, const Binding& b, std::uint32_t
       in_(buffer_elements(plan, b, Buffer::kInput, rank) * size_),
       out_(buffer_elements(plan, b, Buffer::kOutput, rank) * size_) {
     const std::size_t block = b.count * rank * size_;
-    if (b.in_place && plan.collective == Collective::kAllGather) in_at_ = block;
-    if (b.in_place && plan.collective == Collective::kReduceScatter) out_at_ = block;
+    const Collective c = plan.collective;
+    if (b.in_place && c == Collective::kAllGather) in_at_ = block;
+    if (b.in_place && c == Collective::kReduceScatter) out_at_ = block;
+    if (b.in_place && c == Collective::kGather && rank == plan.root) in_at_ = block;
+    if (b.in_place && c == Collective::kScatter && rank == plan.root) out_at_ = block;
     if (!b.in_place) out_at_ = in_ + 64;
     memory_.resize(std::max(in_at_ + in_, out_at_ + out_) + 64, std::byte{0xa5});
 }
@@ -216,7 +219,7 @@ std::vector<Element> RankMemory::output() const {
 }
 
 bool reduces(const PlanTemplate& p) {
-    return p.collective == Collective::kAllReduce || p.collective == Collective::kReduceScatter;
+    return weft::reduces(p.collective);
 }
 
 std::vector<std::vector<Element>> inputs_of(const PlanTemplate& plan, const ReferenceJob& job) {
@@ -263,7 +266,11 @@ std::vector<std::vector<Element>> expected_by_rank(const PlanTemplate& plan,
         for (Element& x : sum) x = divided(job.dtype, x, plan.n);
     if (plan.collective == Collective::kAllReduce)
         return std::vector<std::vector<Element>>(plan.n, sum);
-    std::vector<std::vector<Element>> out;
+    std::vector<std::vector<Element>> out(plan.collective == Collective::kReduce ? plan.n : 0);
+    if (plan.collective == Collective::kReduce) {
+        out[plan.root] = std::move(sum);
+        return out;
+    }
     for (std::uint32_t r = 0; r < plan.n; ++r) {
         const auto begin = sum.begin() + static_cast<std::ptrdiff_t>(r * job.count);
         out.emplace_back(begin, begin + static_cast<std::ptrdiff_t>(job.count));

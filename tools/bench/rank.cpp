@@ -56,9 +56,8 @@ live::CollectiveCall Worker::prepare(const Job& job, const BenchCase& c) {
     if (!job.in_place && buffers_.output.size() < larger) buffers_.output.resize(larger);
     std::byte* in = buffers_.input.data();
     std::byte* out = job.in_place ? in : buffers_.output.data();
-    const std::size_t own = std::size_t{r} * c.count * size;
-    if (job.in_place && c.plan->collective == Collective::kAllGather) in += own;
-    if (job.in_place && c.plan->collective == Collective::kReduceScatter) out += own;
+    if (job.in_place) in += own_offset(c, Buffer::kInput, r);
+    if (job.in_place) out += own_offset(c, Buffer::kOutput, r);
     return {.collective = c.plan->collective,
             .input = in,
             .output = out,

@@ -101,10 +101,7 @@ live::UserBuffers Threads::buffers_of(Rank& rank, std::uint32_t r, const BenchCa
         return {rank.input.get(), rank.output.get()};
     }
     std::byte* base = rank.input.get();
-    std::byte* own = base + r * c.count * size;
-    if (plan_.collective == Collective::kAllGather) return {own, base};
-    if (plan_.collective == Collective::kReduceScatter) return {base, own};
-    return {base, base};
+    return {base + own_offset(c, Buffer::kInput, r), base + own_offset(c, Buffer::kOutput, r)};
 }
 
 void Threads::run_rank(std::uint32_t r, const Job& job) {

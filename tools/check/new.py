@@ -59,7 +59,8 @@ PlanTemplate IDENT(const GroupShape& shape, const AlgorithmParams& params) {
 
 COLLECTIVES = {"allreduce": "kAllReduce", "allgather": "kAllGather", "alltoall": "kAllToAll",
                "reducescatter": "kReduceScatter", "broadcast": "kBroadcast",
-               "sendrecv": "kSendRecv"}
+               "sendrecv": "kSendRecv", "reduce": "kReduce",
+               "gather": "kGather", "scatter": "kScatter"}
 
 COMMAND = '''// `weft NAME`: what it answers, in a sentence.
 #include <fmt/format.h>

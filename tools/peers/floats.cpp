@@ -13,10 +13,13 @@ void fill(Floats& floats, const Job& job, int rank, int ranks) {
     }
 }
 
-std::uint64_t count_wrong(const Floats& floats, const Job& job, int ranks) {
-    const bool sums = job.collective == "allreduce" || job.collective == "reducescatter";
-    const bool one = job.collective == "broadcast";
-    const std::vector<float>& got = one ? floats.in : floats.out;
+std::uint64_t count_wrong(const Floats& floats, const Job& job, int rank, int ranks) {
+    const bool to_root = job.collective == "reduce" || job.collective == "gather";
+    if (to_root && rank != static_cast<int>(job.root)) return 0;
+    const bool sums = job.collective == "allreduce" || job.collective == "reducescatter" ||
+                      job.collective == "reduce";
+    const bool one = job.collective == "broadcast" || job.collective == "scatter";
+    const std::vector<float>& got = job.collective == "broadcast" ? floats.in : floats.out;
     std::uint64_t wrong = 0;
     for (int r = 0; r < (sums || one ? 1 : ranks); ++r) {
         const int want = sums  ? ranks * (ranks + 1) / 2

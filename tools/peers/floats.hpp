@@ -16,7 +16,7 @@ struct Floats {
 /// Both as large as the largest of the job's buffers, and filled.
 void fill(Floats& floats, const Job& job, int rank, int ranks);
 /// Elements of the output that are not what they must be. Of a broadcast: of `in`.
-[[nodiscard]] std::uint64_t count_wrong(const Floats& floats, const Job& job, int ranks);
+[[nodiscard]] std::uint64_t count_wrong(const Floats& floats, const Job& job, int rank, int ranks);
 /// Of this process, all threads.
 [[nodiscard]] double cpu_seconds();
 

@@ -9,14 +9,18 @@
 #include <gloo/allreduce.h>
 #include <gloo/alltoall.h>
 #include <gloo/broadcast.h>
+#include <gloo/gather.h>
 #include <gloo/math.h>
+#include <gloo/reduce.h>
 #include <gloo/reduce_scatter.h>
 #include <gloo/rendezvous/context.h>
 #include <gloo/rendezvous/file_store.h>
+#include <gloo/scatter.h>
 #include <gloo/transport/tcp/device.h>
 #include <iostream>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tools/peers/floats.hpp"
 
@@ -89,6 +93,37 @@ void reduce_scatter(World& w, const Job& j) {
     w.reduce_scatter->run();
 }
 
+void reduce(World& w, const Job& j) {
+    gloo::ReduceOptions o(w.context);
+    if (!j.in_place) o.setInput(w.floats.in.data(), j.count);
+    o.setOutput(w.floats.out.data(), j.count);
+    o.setRoot(static_cast<int>(j.root));
+    using Sum = void (*)(void*, const void*, const void*, std::size_t);
+    o.setReduceFunction(static_cast<Sum>(&gloo::sum<float>));
+    gloo::reduce(o);
+}
+
+void gather(World& w, const Job& j) {
+    const bool root = w.context->rank == static_cast<int>(j.root);
+    gloo::GatherOptions o(w.context);
+    o.setInput(root && j.in_place ? w.floats.out.data() + j.root * j.count : w.floats.in.data(),
+               j.count);
+    if (root) o.setOutput(w.floats.out.data(), j.count * static_cast<std::size_t>(w.context->size));
+    o.setRoot(static_cast<int>(j.root));
+    gloo::gather(o);
+}
+
+void scatter(World& w, const Job& j) {
+    gloo::ScatterOptions o(w.context);
+    std::vector<float*> blocks;
+    for (std::size_t r = 0; r < static_cast<std::size_t>(w.context->size); ++r)
+        blocks.push_back(w.floats.in.data() + r * j.count);
+    if (w.context->rank == static_cast<int>(j.root)) o.setInputs(blocks, j.count);
+    o.setOutput(w.floats.out.data(), j.count);
+    o.setRoot(static_cast<int>(j.root));
+    gloo::scatter(o);
+}
+
 using Collective = void (*)(World&, const Job&);
 Collective collective_named(const std::string& name) {
     if (name == "allreduce") return all_reduce;
@@ -96,6 +131,9 @@ Collective collective_named(const std::string& name) {
     if (name == "reducescatter") return reduce_scatter;
     if (name == "alltoall") return all_to_all;
     if (name == "broadcast") return broadcast;
+    if (name == "reduce") return reduce;
+    if (name == "gather") return gather;
+    if (name == "scatter") return scatter;
     return nullptr;
 }
 
@@ -108,7 +146,7 @@ Answer run(World& w, const Job& j) {
     fill(w.floats, j, w.context->rank, w.context->size);
     w.reduce_scatter.reset();
     once(w, j);
-    if (j.check) a.wrong = count_wrong(w.floats, j, w.context->size);
+    if (j.check) a.wrong = count_wrong(w.floats, j, w.context->rank, w.context->size);
     for (std::uint32_t i = 0; i < j.warmup; ++i) once(w, j);
     const double before = weft::tools::cpu_seconds();
     for (std::uint32_t i = 0; i < j.iterations; ++i) {

@@ -22,6 +22,26 @@ struct World {
     weft::tools::Floats floats;
 };
 
+/// In place, the root's other buffer is not looked at; what the others send stays where it is.
+bool rooted(World& w, const Job& j) {
+    const auto count = static_cast<int>(j.count);
+    const auto root = static_cast<int>(j.root);
+    const bool own = j.in_place && w.rank == root;
+    void* out = own && j.collective == "scatter" ? MPI_IN_PLACE : w.floats.out.data();
+    const void* in = own && j.collective != "scatter" ? MPI_IN_PLACE : w.floats.in.data();
+    MPI_Comm all = MPI_COMM_WORLD;
+    if (j.collective == "reduce") {
+        MPI_Reduce(in, out, count, MPI_FLOAT, MPI_SUM, root, all);
+    } else if (j.collective == "gather") {
+        MPI_Gather(in, count, MPI_FLOAT, out, count, MPI_FLOAT, root, all);
+    } else if (j.collective == "scatter") {
+        MPI_Scatter(in, count, MPI_FLOAT, out, count, MPI_FLOAT, root, all);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /// One collective of float sums; false for what this program does not do.
 bool once(World& w, const Job& j) {
     const auto count = static_cast<int>(j.count);
@@ -40,7 +60,7 @@ bool once(World& w, const Job& j) {
     } else if (j.collective == "broadcast") {
         MPI_Bcast(w.floats.in.data(), count, MPI_FLOAT, static_cast<int>(j.root), all);
     } else {
-        return false;
+        return rooted(w, j);
     }
     return true;
 }
@@ -56,7 +76,7 @@ Answer run(World& w, const Job& j) {
         a.error = "this peer has no " + j.collective;
         return a;
     }
-    if (j.check) a.wrong = count_wrong(w.floats, j, w.ranks);
+    if (j.check) a.wrong = count_wrong(w.floats, j, w.rank, w.ranks);
     for (std::uint32_t i = 0; i < j.warmup; ++i) once(w, j);
     std::vector<double> mine(j.iterations);
     const double before = weft::tools::cpu_seconds();

@@ -21,8 +21,10 @@ using logs::trim;
 enum class Column : std::uint8_t { kSize, kTime, kLow, kHigh, kBusbw, kAlgbw, kCollective, kOther };
 constexpr std::array<const char*, 7> kNames{"size",  "time",  "low",       "high",
                                             "busbw", "algbw", "collective"};
-constexpr std::array kCollectives{"allreduce", "allgather", "reducescatter",
-                                  "alltoall",  "broadcast", "sendrecv"};
+// In the order of the enumeration.
+constexpr std::array kCollectiveNames{"allreduce", "allgather", "reducescatter",
+                                      "alltoall",  "broadcast", "sendrecv",
+                                      "reduce",    "gather",    "scatter"};
 constexpr std::size_t kMaxColumns = 64;
 constexpr std::int64_t kMaxSize = std::int64_t{1} << 50;
 constexpr std::int64_t kMaxPs = 3'600'000'000'000'000;
@@ -161,11 +163,11 @@ class Reader {
         Collective collective = hints_.collective.value_or(Collective::kAllReduce);
         if (!hints_.collective) {
             const std::string_view name = cell(cells, Column::kCollective);
-            const auto at = std::find(kCollectives.begin(), kCollectives.end(), name);
-            if (at == kCollectives.end())
+            const auto at = std::find(kCollectiveNames.begin(), kCollectiveNames.end(), name);
+            if (at == kCollectiveNames.end())
                 fail(at_, "collective", name,
-                     fmt::format("one of {}", fmt::join(kCollectives, ", ")), "allreduce");
-            collective = static_cast<Collective>(at - kCollectives.begin());
+                     fmt::format("one of {}", fmt::join(kCollectiveNames, ", ")), "allreduce");
+            collective = static_cast<Collective>(at - kCollectiveNames.begin());
         }
         for (MeasuredCase& c : out_.cases)
             if (c.collective == collective) return c;

@@ -170,7 +170,7 @@ TEST_CASE("what a kineto trace lacks is said in one line", "[unit]") {
     CHECK(has(error_of(trace({kernel(0, 9), ar}), 8), "--gpus"));
     CHECK(has(error_of(trace({kernel(0, 9, "ncclDevKernel_AllReduce")})), "Collective name"));
     CHECK(has(error_of(trace({comm(0, 9, "send", 8, 8)})), "pipeline stages"));
-    CHECK(has(error_of(trace({comm(0, 9, "gather", 8, 8)})), "found gather"));
+    CHECK(has(error_of(trace({comm(0, 9, "permute", 8, 8)})), "found permute"));
     CHECK(has(error_of(trace({kernel(-5, 9)})), "traceEvents[2].ts"));
     CHECK(has(error_of(trace({kernel(5, 1e18)})), "traceEvents[2].dur"));
     CHECK(has(error_of(trace({kernel(5, 0)})), "takes no time"));

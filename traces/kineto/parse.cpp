@@ -206,7 +206,8 @@ class Parser {
         const auto kind = torch::collective_of(c.name);
         if (!kind)
             args.fault("Collective name", c.name,
-                       "allreduce, allgather, reduce_scatter, all_to_all, broadcast or barrier");
+                       "allreduce, allgather, reduce_scatter, all_to_all, broadcast, reduce, "
+                       "gather, scatter or barrier");
         c.kind = *kind;
         c.size = size_of(args);
         c.group_size = static_cast<std::uint32_t>(args.number("Group size", 1, kMaxWorld));

@@ -57,16 +57,27 @@ class FlightReader {
         if (!e.has("duration_ms")) return;  // not ended, or not timed
         constexpr double kMostMs = static_cast<double>(kMostPs) / 1e9;
         const SimDuration time{std::llround(e.real("duration_ms", 0, kMostMs) * 1e9)};
-        const Bytes input = bytes_of(e, "input");
-        const Bytes size = std::max(input, bytes_of(e, "output"));
-        if (time == SimDuration{0} || size == Bytes{0}) return;
         const auto group = groups_.find(group_of(e));
         if (group == groups_.end())
             e.fault("process_group", group_of(e), "a group that pg_config lists");
+        const Bytes size = total_of(e, *kind, all_.ranks(group->second));
+        if (time == SimDuration{0} || size == Bytes{0}) return;
         constexpr std::int64_t kMost = std::int64_t{1} << 62;
         const std::string run = fmt::format("{}/{}", e.number("collective_seq_id", 0, kMost),
                                             e.has("op_id") ? e.number("op_id", 0, kMost) : 0);
         all_.add(group->second, *kind, size, run, time);
+    }
+
+    /// Gather's large side shows at the root alone, the other at every rank.
+    static Bytes total_of(const JsonRecord& e, Collective kind, std::uint32_t ranks) {
+        const Bytes input = bytes_of(e, "input");
+        const Bytes output = bytes_of(e, "output");
+        if (kind != Collective::kGather && kind != Collective::kScatter)
+            return std::max(input, output);
+        const Bytes block = kind == Collective::kGather ? input : output;
+        if (block.count() > kMostBytes / ranks)
+            e.fault("input_sizes", "more than 1 PiB of all ranks together", "at most 1 PiB");
+        return block * std::int64_t{ranks};
     }
 
     /// The first of [name, description].

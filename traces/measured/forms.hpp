@@ -28,6 +28,7 @@ class Recorded {
   public:
     /// The index of that group, which is made where it is new.
     std::uint32_t group(MeasuredGroup group);
+    [[nodiscard]] std::uint32_t ranks(std::uint32_t group) const { return groups_[group].size; }
     /// `run` tells the collectives of one group, kind and size apart, alike on all members.
     void add(std::uint32_t group, Collective kind, Bytes size, const std::string& run,
              SimDuration time);

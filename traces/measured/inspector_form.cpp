@@ -23,8 +23,10 @@ void read_object(const JsonRecord& j, Recorded& all) {
     if (!j.has("coll_perf")) return;  // a message, or what a later version adds
     const JsonRecord perf = j.object("coll_perf");
     const auto kind = torch::collective_of(perf.text("coll"));
-    // NCCL runs an all-to-all as messages.
-    if (!kind || *kind == Collective::kAllToAll) return;
+    // NCCL runs these as messages.
+    if (!kind || *kind == Collective::kAllToAll || *kind == Collective::kGather ||
+        *kind == Collective::kScatter)
+        return;
     const std::int64_t ranks = header.number("n_ranks", 1, kMaxWorld);
     const std::int64_t bytes = perf.number("coll_msg_size_bytes", 0, kMostBytes);
     const Int128 total = Int128{bytes} * (per_rank(*kind) ? ranks : 1);

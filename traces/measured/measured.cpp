@@ -16,7 +16,8 @@ namespace measured {
 
 const std::vector<std::string>& kind_names() {
     static const std::vector<std::string> names{"allreduce", "allgather", "reducescatter",
-                                                "alltoall",  "broadcast", "sendrecv"};
+                                                "alltoall",  "broadcast", "sendrecv",
+                                                "reduce",    "gather",    "scatter"};
     return names;
 }
 

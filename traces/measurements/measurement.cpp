@@ -24,8 +24,10 @@ constexpr const char* kPointExample = "[64MiB, 361.78GB/s]";
 
 const std::vector<std::string> kUses{"fit", "test", "simulated"};
 const std::vector<std::string> kTags{"S", "S2", "D"};
+// In the order of the enumeration.
 const std::vector<std::string> kCollectiveNames{"allreduce", "allgather", "reducescatter",
-                                                "alltoall",  "broadcast", "sendrecv"};
+                                                "alltoall",  "broadcast", "sendrecv",
+                                                "reduce",    "gather",    "scatter"};
 
 /// busbw = algbw x above / below.
 struct Factor {
@@ -41,7 +43,10 @@ Factor factor_of(Collective c, std::uint32_t ranks) {
         case Collective::kAllGather:
         case Collective::kReduceScatter:
         case Collective::kAllToAll:
+        case Collective::kGather:
+        case Collective::kScatter:
             return {n - 1, n};
+        case Collective::kReduce:
         case Collective::kBroadcast:
         case Collective::kSendRecv:
             return {1, 1};

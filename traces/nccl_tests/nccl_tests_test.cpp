@@ -134,6 +134,8 @@ TEST_CASE("without a program the columns tell the collective", "[unit][nccl-test
           Collective::kReduceScatter);
     CHECK(kind("1048576 262144 float none 0 100 10.48 10.48 0 100 10.48 10.48 0\n") ==
           Collective::kBroadcast);
+    CHECK(kind("1048576 262144 float sum 0 100 10.48 10.48 0 100 10.48 10.48 0\n") ==
+          Collective::kReduce);
     // All-gather and all-to-all print the same columns.
     const std::string either = "# nThread 1 nGpus 4\n" + kColumns +
                                "1048576 65536 float none -1 100 10.48 7.86 0 100 10.48 7.86 0\n";
@@ -199,8 +201,15 @@ TEST_CASE("what is wrong with a log is told in one line", "[unit][nccl-tests]") 
 
 TEST_CASE("a program that Weft does not model is named", "[unit][nccl-tests]") {
     const std::string row = "1024 256 float sum 0 12.5 0.08 0.14 0 12.1 0.08 0.15 0\n";
-    CHECK(complaint("reduce_perf\n# nThread 1 nGpus 8\n" + kColumns + row).find("reduce_perf") !=
-          std::string::npos);
+    CHECK(complaint("hypercube_perf\n# nThread 1 nGpus 8\n" + kColumns + row)
+              .find("hypercube_perf") != std::string::npos);
+    const auto kind = [&](const char* program) {
+        const std::string text = std::string(program) + "\n# nThread 1 nGpus 8\n" + kColumns;
+        return read(text + row).cases.at(0).collective;
+    };
+    CHECK(kind("gather_perf") == Collective::kGather);
+    CHECK(kind("scatter_perf") == Collective::kScatter);
+    CHECK(kind("reduce_perf") == Collective::kReduce);
     CHECK(complaint("all_reduce_perf\n" + kColumns + row).find("--gpus-per-host") !=
           std::string::npos);
 }

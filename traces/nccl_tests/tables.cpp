@@ -34,9 +34,9 @@ constexpr std::array<Program, 10> kPrograms{{{"all_reduce_perf", Collective::kAl
                                              {"alltoall_perf", Collective::kAllToAll},
                                              {"broadcast_perf", Collective::kBroadcast},
                                              {"sendrecv_perf", Collective::kSendRecv},
-                                             {"reduce_perf", {}},
-                                             {"gather_perf", {}},
-                                             {"scatter_perf", {}},
+                                             {"reduce_perf", Collective::kReduce},
+                                             {"gather_perf", Collective::kGather},
+                                             {"scatter_perf", Collective::kScatter},
                                              {"hypercube_perf", {}}}};
 constexpr std::array kTypes{"int8",     "uint8",    "int32",  "uint32", "int64",
                             "uint64",   "half",     "float",  "double", "bfloat16",
@@ -404,7 +404,7 @@ class Reader {
     [[nodiscard]] Collective collective() const {
         if (hints_.collective) return *hints_.collective;
         if (program_ != nullptr && program_->collective) return *program_->collective;
-        if (share_ == 1 && root_) return Collective::kBroadcast;
+        if (share_ == 1 && root_) return reduces_ ? Collective::kReduce : Collective::kBroadcast;
         if (share_ == 1 && reduces_ && factor_ > 1.2) return Collective::kAllReduce;
         if (share_ > 1 && reduces_) return Collective::kReduceScatter;
         fail({&file_, table_line_}, "collective", "neither the program nor columns that tell it",

@@ -26,14 +26,18 @@ struct Test {
     Collective collective;
     bool each_rank;  // the size is one rank's share
 };
-constexpr std::array<Test, 8> kTests{{{"Allreduce Latency", Collective::kAllReduce, false},
-                                      {"Allgather Latency", Collective::kAllGather, true},
-                                      {"Reduce_scatter Latency", Collective::kReduceScatter, false},
-                                      {"Reduce Scatter Latency", Collective::kReduceScatter, false},
-                                      {"All-to-All Personalized", Collective::kAllToAll, true},
-                                      {"Alltoall Latency", Collective::kAllToAll, true},
-                                      {"Broadcast Latency", Collective::kBroadcast, false},
-                                      {"Latency Test", Collective::kSendRecv, false}}};
+constexpr std::array<Test, 11> kTests{
+    {{"Allreduce Latency", Collective::kAllReduce, false},
+     {"Allgather Latency", Collective::kAllGather, true},
+     {"Reduce_scatter Latency", Collective::kReduceScatter, false},
+     {"Reduce Scatter Latency", Collective::kReduceScatter, false},
+     {"All-to-All Personalized", Collective::kAllToAll, true},
+     {"Alltoall Latency", Collective::kAllToAll, true},
+     {"Broadcast Latency", Collective::kBroadcast, false},
+     {"Reduce Latency", Collective::kReduce, false},
+     {"Gather Latency", Collective::kGather, true},
+     {"Scatter Latency", Collective::kScatter, true},
+     {"Latency Test", Collective::kSendRecv, false}}};
 constexpr std::int64_t kMaxSize = std::int64_t{1} << 44;
 
 const Test* test_in(std::string_view title) {

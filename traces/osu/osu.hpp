@@ -1,6 +1,7 @@
 #pragma once
 // Output of the OSU Micro-Benchmarks' latency tests: osu_allreduce, osu_allgather, osu_alltoall,
-// osu_reduce_scatter, osu_bcast and osu_latency, over MPI or over NCCL.
+// osu_reduce_scatter, osu_bcast, osu_reduce, osu_gather, osu_scatter and osu_latency, over MPI or
+// over NCCL.
 //
 // OSU counts the bytes that a rank contributes; Weft, like nccl-tests, the whole array. So a size
 // of all-gather and all-to-all is multiplied by the ranks, which the hints must give: the output

@@ -46,9 +46,18 @@ TEST_CASE("a rank's share is multiplied to the whole array", "[unit][osu]") {
         "0  1.00\n1024  10.00\n"
         "# OSU MPI-CUDA All-to-All Personalized Exchange Latency Test v7.0\n"
         "# Size       Avg Latency(us)\n1024  12.00\n"
-        "# OSU MPI Reduce_scatter Latency Test\n# Size  Avg Latency(us)\n1024  12.00\n",
+        "# OSU MPI Reduce_scatter Latency Test\n# Size  Avg Latency(us)\n1024  12.00\n"
+        "# OSU MPI Gather Latency Test v7.0\n# Size  Avg Latency(us)\n1024  7.00\n"
+        "# OSU MPI Scatter Latency Test v7.0\n# Size  Avg Latency(us)\n1024  7.00\n"
+        "# OSU MPI Reduce Latency Test v7.0\n# Size  Avg Latency(us)\n1024  7.00\n",
         "osu.txt", kEight);
-    REQUIRE(in.cases.size() == 3);
+    REQUIRE(in.cases.size() == 6);
+    CHECK(in.cases[3].collective == Collective::kGather);
+    CHECK(in.cases[3].points.at(0).size == Bytes{8 * 1024});
+    CHECK(in.cases[4].collective == Collective::kScatter);
+    CHECK(in.cases[4].points.at(0).size == Bytes{8 * 1024});
+    CHECK(in.cases[5].collective == Collective::kReduce);
+    CHECK(in.cases[5].points.at(0).size == Bytes{1024});
     CHECK(in.cases[0].library == "nccl");
     CHECK(in.cases[0].points.at(0).size == Bytes{8 * 1024});
     CHECK(in.cases[1].collective == Collective::kAllToAll);

@@ -11,13 +11,17 @@ std::optional<Collective> collective_of(const std::string& name) {
     std::string plain;
     for (const char c : name)
         if (c != '_') plain += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    static constexpr std::array<std::pair<const char*, Collective>, 6> kNames{{
+    static constexpr std::array<std::pair<const char*, Collective>, 9> kNames{{
         {"allreduce", Collective::kAllReduce},
         {"allgather", Collective::kAllGather},
         {"reducescatter", Collective::kReduceScatter},
         {"alltoall", Collective::kAllToAll},
         {"broadcast", Collective::kBroadcast},
         {"barrier", Collective::kAllReduce},
+        // Parts of the names above.
+        {"reduce", Collective::kReduce},
+        {"gather", Collective::kGather},
+        {"scatter", Collective::kScatter},
     }};
     for (const auto& [word, kind] : kNames)
         if (plain.find(word) != std::string::npos) return kind;

@@ -16,7 +16,7 @@
 namespace weft::torch {
 
 /// Of "allreduce", "_allgather_base", "nccl:all_to_all" ...; none for what Workload has not
-/// (reduce, gather, scatter, send, recv). A barrier is the all-reduce that it is run as.
+/// (send, recv). A barrier is the all-reduce that it is run as.
 [[nodiscard]] std::optional<Collective> collective_of(const std::string& name);
 /// A message and no collective: "send", "nccl:recv 0<-1".
 [[nodiscard]] bool is_message(const std::string& name);

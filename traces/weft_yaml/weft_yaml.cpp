@@ -18,8 +18,14 @@ constexpr std::size_t kMaxExpanded = 1'000'000;
 constexpr std::uint32_t kNobody = ~0U;
 constexpr std::int64_t kMaxSize = std::int64_t{1} << 50;  // 1 PiB
 
-const std::vector<std::string> kCollectives{"allreduce", "allgather", "reducescatter", "alltoall",
-                                            "broadcast"};
+// All but send/recv, which is two messages.
+const std::vector<std::string> kCollectiveNames{"allreduce", "allgather", "reducescatter",
+                                                "alltoall",  "broadcast", "reduce",
+                                                "gather",    "scatter"};
+constexpr std::array kKinds{Collective::kAllReduce,     Collective::kAllGather,
+                            Collective::kReduceScatter, Collective::kAllToAll,
+                            Collective::kBroadcast,     Collective::kReduce,
+                            Collective::kGather,        Collective::kScatter};
 const std::vector<std::string> kPhases{"forward", "backward", "backward-weight", "step"};
 constexpr const char* kOpExample = "{collective: allreduce, group: TP, size: 64MiB}";
 
@@ -298,8 +304,8 @@ class Reader {
             return ComputeOp{time};
         }
         if (m.has("collective")) {
-            const std::size_t kind = m.choice_or("collective", kCollectives, 0);
-            return CollectiveOp{static_cast<Collective>(kind), group_at(m), size_at(m, "size")};
+            const std::size_t kind = m.choice_or("collective", kCollectiveNames, 0);
+            return CollectiveOp{kKinds.at(kind), group_at(m), size_at(m, "size")};
         }
         const bool send = m.has("send");
         P2pOp op;

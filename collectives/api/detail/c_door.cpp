@@ -66,22 +66,25 @@ CollectiveCall reduction(Collective collective, const void* input, void* output,
     return call;
 }
 
-CollectiveCall scaled_sum(const void* input, void* output, std::uint64_t count,
-                          weft_datatype_t type, const void* factor) {
-    CollectiveCall call = exchange(Collective::kAllReduce, input, output, count, type);
+CollectiveCall scaled_sum(Collective collective, const void* input, void* output,
+                          std::uint64_t count, weft_datatype_t type, const void* factor) {
+    CollectiveCall call = exchange(collective, input, output, count, type);
     call.op = ReduceOp::kPreMulSum;
     call.factor = factor;
     return call;
 }
 
-CollectiveCall broadcast(const void* input, void* output, std::uint64_t count, weft_datatype_t type,
-                         int root) {
+CollectiveCall at_root(CollectiveCall call, int root) {
     if (root < 0) refuse("root", std::to_string(root), "a rank");
-    // Who only receives may leave the input out.
-    const void* from = input != nullptr ? input : output;
-    CollectiveCall call = exchange(Collective::kBroadcast, from, output, count, type);
     call.root = static_cast<std::uint32_t>(root);
     return call;
+}
+
+CollectiveCall broadcast(const void* input, void* output, std::uint64_t count, weft_datatype_t type,
+                         int root) {
+    // The root may leave the input out too: then it is in place.
+    const void* from = input != nullptr ? input : output;
+    return at_root(exchange(Collective::kBroadcast, from, output, count, type), root);
 }
 
 weft_comm& at(weft_comm_t comm) {

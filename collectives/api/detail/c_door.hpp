@@ -32,9 +32,12 @@ weft_result_t of(const Status& s);
                                       std::uint64_t count, weft_datatype_t type);
 [[nodiscard]] CollectiveCall reduction(Collective collective, const void* input, void* output,
                                        std::uint64_t count, weft_datatype_t type, weft_op_t op);
-/// An all-reduce of factor * input.
-[[nodiscard]] CollectiveCall scaled_sum(const void* input, void* output, std::uint64_t count,
-                                        weft_datatype_t type, const void* factor);
+/// Sums factor * input.
+[[nodiscard]] CollectiveCall scaled_sum(Collective collective, const void* input, void* output,
+                                        std::uint64_t count, weft_datatype_t type,
+                                        const void* factor);
+/// The call, with that root.
+[[nodiscard]] CollectiveCall at_root(CollectiveCall call, int root);
 [[nodiscard]] CollectiveCall broadcast(const void* input, void* output, std::uint64_t count,
                                        weft_datatype_t type, int root);
 

@@ -126,8 +126,9 @@ WEFT_API weft_result_t weft_comm_status(weft_comm_t comm);
 
 /* ---- Collectives. request NULL: blocks. Else returns at once; the buffers stay in place until the
  * request is finished. A collective is called the same way (blocking or not) by all ranks. In place
- * as in MPI and NCCL: input == output; all-gather: input = own block of output; reduce-scatter:
- * output = own block of input. Counts are of elements. ---- */
+ * as in MPI and NCCL: input == output; all-gather, and gather at the root: input = own block of
+ * output; reduce-scatter, and scatter at the root: output = own block of input. Counts are of
+ * elements; `count_each` of one rank's block. ---- */
 
 WEFT_API weft_result_t weft_allreduce(const void* input, void* output, size_t count,
                                       weft_datatype_t type, weft_op_t op, weft_comm_t comm,
@@ -148,6 +149,21 @@ WEFT_API weft_result_t weft_alltoall(const void* input, void* output, size_t cou
 WEFT_API weft_result_t weft_broadcast(const void* input, void* output, size_t count,
                                       weft_datatype_t type, int root, weft_comm_t comm,
                                       weft_request_t* request);
+/* To the root: its output is the reduction of all inputs; the others' output is not looked at. */
+WEFT_API weft_result_t weft_reduce(const void* input, void* output, size_t count,
+                                   weft_datatype_t type, weft_op_t op, int root, weft_comm_t comm,
+                                   weft_request_t* request);
+WEFT_API weft_result_t weft_reduce_scaled(const void* input, void* output, size_t count,
+                                          weft_datatype_t type, const void* factor, int root,
+                                          weft_comm_t comm, weft_request_t* request);
+/* To the root: its output is the ranks' inputs in order; the others' output is not looked at. */
+WEFT_API weft_result_t weft_gather(const void* input, void* output, size_t count_each,
+                                   weft_datatype_t type, int root, weft_comm_t comm,
+                                   weft_request_t* request);
+/* From the root: rank r's output is block r of its input; the others' input is not looked at. */
+WEFT_API weft_result_t weft_scatter(const void* input, void* output, size_t count_each,
+                                    weft_datatype_t type, int root, weft_comm_t comm,
+                                    weft_request_t* request);
 WEFT_API weft_result_t weft_barrier(weft_comm_t comm);
 
 /* ---- Requests ---- */

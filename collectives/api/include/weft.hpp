@@ -174,6 +174,23 @@ class Communicator {
         detail::check(
             weft_broadcast(data, data, count, detail::TypeOf<T>::value, root, comm_, nullptr));
     }
+    /// `out` may be null at other ranks than the root.
+    template <class T>
+    void reduce(const T* in, T* out, size_t count, int root, weft_op_t op = WEFT_SUM) {
+        detail::check(
+            weft_reduce(in, out, count, detail::TypeOf<T>::value, op, root, comm_, nullptr));
+    }
+    template <class T>
+    void gather(const T* in, T* out, size_t count_each, int root) {
+        detail::check(
+            weft_gather(in, out, count_each, detail::TypeOf<T>::value, root, comm_, nullptr));
+    }
+    /// `in` may be null at other ranks than the root.
+    template <class T>
+    void scatter(const T* in, T* out, size_t count_each, int root) {
+        detail::check(
+            weft_scatter(in, out, count_each, detail::TypeOf<T>::value, root, comm_, nullptr));
+    }
 
   private:
     weft_comm_t comm_ = nullptr;

@@ -45,6 +45,15 @@ WEFT_API weft_result_t weft_alltoall_on(const void* input, void* output, size_t 
 WEFT_API weft_result_t weft_broadcast_on(const void* input, void* output, size_t count,
                                          weft_datatype_t type, int root, weft_comm_t comm,
                                          weft_stream_t stream);
+WEFT_API weft_result_t weft_reduce_on(const void* input, void* output, size_t count,
+                                      weft_datatype_t type, weft_op_t op, int root,
+                                      weft_comm_t comm, weft_stream_t stream);
+WEFT_API weft_result_t weft_gather_on(const void* input, void* output, size_t count_each,
+                                      weft_datatype_t type, int root, weft_comm_t comm,
+                                      weft_stream_t stream);
+WEFT_API weft_result_t weft_scatter_on(const void* input, void* output, size_t count_each,
+                                       weft_datatype_t type, int root, weft_comm_t comm,
+                                       weft_stream_t stream);
 
 #ifdef __cplusplus
 }
