@@ -30,6 +30,7 @@ PlanTemplate tree_scatter(const GroupShape&, const AlgorithmParams&);
 
 namespace {
 
+namespace a = algorithms;
 using C = Collective;
 
 class Rows {
@@ -52,7 +53,6 @@ class Rows {
 
 /// Every rank has an input and an output.
 void add_symmetric(Rows& row) {
-    namespace a = algorithms;
     row("allreduce/ring", "Reduce-scatter, then all-gather, around rail-aligned rings.",
         "Patarasuk and Yuan, JPDC 2009", C::kAllReduce, "2(n-1)", "2(n-1)/n S",
         "2(n-1) alpha + 2(n-1)/n S beta", a::ring_allreduce);
@@ -101,7 +101,6 @@ void add_symmetric(Rows& row) {
 }
 
 void add_rooted(Rows& row) {
-    namespace a = algorithms;
     row("broadcast/chain", "Slices flow from the root along the ranks in order.",
         "Sanders, Speck, Traeff, Parallel Computing 35(12), 2009", C::kBroadcast, "n-1",
         "S, the last rank 0", "(n-1) alpha + S beta", a::chain_broadcast);
@@ -131,10 +130,10 @@ void add_rooted(Rows& row) {
 }
 
 Registry<Algorithm> make_registry() {
-    Rows rows;
-    add_symmetric(rows);
-    add_rooted(rows);
-    return rows.take();
+    Rows row;
+    add_symmetric(row);
+    add_rooted(row);
+    return row.take();
 }
 
 }  // namespace

@@ -172,14 +172,19 @@ std::vector<CallKind> arguments_that_differ() {
         {"root of a reduce",
          {kSame, "reduce", "root "},
          [](Scene& s) {
-             return s.with([](Call& c, bool odd) {
+             const Status first = s.with([](Call& c, bool odd) {
                  c.collective = Collective::kReduce;
                  c.root = odd ? 1 : 2;
              });
+             return first ? s.comm.barrier() : first;
          }},
         {"gather against scatter",
          {kSame, "gather on rank", "scatter on rank"},
-         [](Scene& s) { return s.plain(s.odd ? Collective::kGather : Collective::kScatter); }},
+         // Who has its block has done its part, and hears of it at the next call.
+         [](Scene& s) {
+             const Status first = s.plain(s.odd ? Collective::kGather : Collective::kScatter);
+             return first ? s.comm.barrier() : first;
+         }},
     };
 }
 

@@ -28,7 +28,7 @@ def main():
         rows = tree / "collectives/algorithms/builtin.cpp"
         new.write_text(source)
         text = insert_before(rows.read_text(), "\nnamespace {\n", "\n" + declaration)
-        rows.write_text(insert_before(text, "    return r;\n", row))
+        rows.write_text(insert_before(text, "    return row.take();\n", row))
         for path in (new, rows):
             subprocess.run([os.environ.get("CXX", "c++"), "-std=c++20", "-Wall", "-Wextra",
                             "-Werror", "-Wno-missing-field-initializers", "-fsyntax-only", "-I",

@@ -139,7 +139,7 @@ def new_algorithm(name):
     write_new(path, text, way)
     insert_before(rows, r"^}  // namespace algorithms",
                   f"PlanTemplate {i}(const GroupShape&, const AlgorithmParams&);\n")
-    insert_before(rows, r"^    return r;$",
+    insert_before(rows, r"^    return row\.take\(\);$",
                   f'    row("{name}", "What it does, in a sentence.", "Paper, section",\n'
                   f'        C::{kind}, "steps", "bytes", "time", a::{i});\n')
     return [path, rows]

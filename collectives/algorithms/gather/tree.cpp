@@ -2,9 +2,8 @@
 // up a binomial tree in ceil(log2 n) steps, where blocks of a subtree travel together: the root
 // receives ceil(log2 n) messages, and blocks cross up to ceil(log2 n) edges. The root receives
 // (n-1)/n S either way. Thakur, Rabenseifner, Gropp, IJHPCA 2005; Chan et al., CCPE 19(13), 2007.
-#include "collectives/algorithms/to_root.hpp"
-
 #include "collectives/algorithms/ring_order.hpp"
+#include "collectives/algorithms/to_root.hpp"
 
 namespace weft::algorithms {
 
