@@ -60,6 +60,7 @@ live::WorldOptions to_options(const weft_options_t* o) {
     if (all.interfaces) out.interfaces = all.interfaces;
     if (all.host) out.host = all.host;
     if (all.algorithm) out.algorithm = all.algorithm;
+    if (all.fabric) out.fabric = all.fabric;
     if (all.paths > 0) out.paths = all.paths;
     if (all.verify) out.verify = true;
     if (all.no_background) out.background = false;
@@ -405,6 +406,15 @@ weft_result_t weft_history(weft_comm_t comm, char* text, size_t size) {
                 all.size() > 1 ? ",\n " : "", r.number, name_of(r.collective), r.bytes,
                 quoted(r.plan), quoted(r.why), r.seconds, r.ok ? "true" : "false");
         return copy_text(all + "]", text, size);
+    });
+}
+
+weft_result_t weft_comm_fabric(weft_comm_t comm, char* text, size_t size, size_t* needed) {
+    return guarded([&] {
+        const std::string& all = at(comm).world->place().text();
+        if (needed) *needed = all.size() + 1;
+        if (!text && needed) return WEFT_SUCCESS;
+        return copy_text(all, text, size);
     });
 }
 

@@ -130,6 +130,14 @@ TEST_CASE("groups, decisions and counters through the C functions", "[unit]") {
         char history[65536];
         good(weft_history(comm, history, sizeof history), "history");
         require(history[0] == '[' && std::strstr(history, "\"bytes\": 400000") != nullptr, history);
+        size_t needed = 0;
+        good(weft_comm_fabric(comm, nullptr, 0, &needed), "the size of the fabric");
+        std::vector<char> fabric(needed);
+        good(weft_comm_fabric(half, fabric.data(), fabric.size(), nullptr), "the fabric");
+        require(std::strstr(fabric.data(), "name: discovered") != nullptr, fabric.data());
+        require(std::strlen(fabric.data()) + 1 == needed, "all of it");
+        require(weft_comm_fabric(comm, fabric.data(), needed - 1, nullptr) == WEFT_INVALID_ARGUMENT,
+                "a fabric that does not fit");
         weft_counters_t counters{};
         counters.size = sizeof counters;
         good(weft_counters(comm, &counters), "counters");

@@ -4,14 +4,12 @@
 #include <cstdlib>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <map>
 #include <optional>
 
 #include "base/units.hpp"
 #include "collectives/transport/between_processes.hpp"
 #include "collectives/transport/composite.hpp"
 #include "collectives/transport/fault/fault.hpp"
-#include "collectives/transport/net/card.hpp"
 #include "collectives/transport/net/ports.hpp"
 #include "collectives/transport/net/report.hpp"
 #include "collectives/transport/shm/shm.hpp"
@@ -19,8 +17,6 @@
 namespace weft::live {
 
 namespace {
-
-constexpr const char* kHostCard = "weft";
 
 [[noreturn]] void refuse(const char* key, const std::string& found, const std::string& expected,
                          const char* example) {
@@ -59,24 +55,14 @@ std::uint32_t parse_paths(const std::string& text) {
 }
 
 /// What ranks have to agree on for their Plans to be the same.
-std::vector<std::pair<std::string, std::string>> shared_environment(const WorldOptions& o) {
+std::vector<std::pair<std::string, std::string>> shared_environment(const WorldOptions& o,
+                                                                    const JobFabric& place) {
     return {{"transport", o.transport},
             {"algorithm", o.algorithm},
             {"paths", std::to_string(o.paths)},
             {"verify", o.verify ? "1" : "0"},
-            {"fault", o.fault}};
-}
-
-std::vector<std::uint32_t> number_hosts(const NetControl& control) {
-    std::map<std::string, std::uint32_t> numbers;
-    std::vector<std::uint32_t> hosts;
-    for (std::uint32_t r = 0; r < control.ranks(); ++r) {
-        const std::span<const std::byte> card = control.card(r, kHostCard);
-        const auto next = static_cast<std::uint32_t>(numbers.size());
-        const std::string name(reinterpret_cast<const char*>(card.data()), card.size());
-        hosts.push_back(numbers.emplace(name, next).first->second);
-    }
-    return hosts;
+            {"fault", o.fault},
+            {"fabric", place.fingerprint()}};
 }
 
 std::uint64_t whole(double x) {
@@ -123,6 +109,7 @@ WorldOptions world_options_from_environment() {
     if (const auto v = variable("WEFT_TRANSPORT")) o.transport = *v;
     if (const auto v = variable("WEFT_INTERFACES")) o.interfaces = *v;
     if (const auto v = variable("WEFT_HOST")) o.host = *v;
+    if (const auto v = variable("WEFT_FABRIC")) o.fabric = *v;
     if (const auto v = variable("WEFT_ALGORITHM")) o.algorithm = *v;
     if (const auto v = variable("WEFT_PATHS")) o.paths = parse_paths(*v);
     if (const auto v = variable("WEFT_VERIFY")) o.verify = parse_switch("WEFT_VERIFY", *v);
@@ -152,15 +139,16 @@ Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t ra
     check(options, rank, ranks);
     std::shared_ptr<World> world(new World);
     world->options_ = options;
-    NetOptions net{.rank = rank, .ranks = ranks, .environment = shared_environment(options)};
+    world->place_ = std::make_unique<JobFabric>(options.fabric);
+    NetOptions net{
+        .rank = rank, .ranks = ranks, .environment = shared_environment(options, *world->place_)};
     net.host = options.host;
     net.doctor = options.doctor;
     if (!options.interfaces.empty()) net.ports = find_ports(options.interfaces);
     auto control = NetControl::start(id, net);
     if (!control) return control.error();
     world->control_ = std::move(control.value());
-    const auto host = net::host_identity(options.host);
-    world->control_->publish(kHostCard, {host.begin(), host.end()});
+    world->place_->publish(*world->control_, options.host);
 
     std::unique_ptr<Endpoint> near;
     ProcessEndpoint far;
@@ -182,7 +170,7 @@ Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t ra
         far = std::move(made.value());
     }
     WEFT_TRY(world->control_->meet(Clock::now() + options.meet_within));
-    world->hosts_ = number_hosts(*world->control_);
+    WEFT_TRY(world->place_->settle(*world->control_));
     if (far.assemble) WEFT_TRY(far.assemble());
     WEFT_TRY(world->route(std::move(near), std::move(far.endpoint)));
     if (!options.fault.empty()) {
@@ -190,7 +178,8 @@ Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t ra
         world->endpoint_ =
             with_faults(std::move(world->endpoint_), parse_fault_plan(options.fault));
     }
-    const auto here = std::count(world->hosts_.begin(), world->hosts_.end(), world->hosts_[rank]);
+    const std::vector<std::uint32_t>& hosts = world->hosts();
+    const auto here = std::count(hosts.begin(), hosts.end(), hosts[rank]);
     world->engine_ =
         std::make_unique<Engine>(*world->control_, *world->endpoint_,
                                  EngineOptions{.patience = options.patience,
@@ -240,26 +229,6 @@ World::~World() {
     if (farewell_ && control_ && engine_) control_->leave();
     engine_.reset();
     endpoint_.reset();
-}
-
-GroupShape World::shape(const std::vector<std::uint32_t>& members) const {
-    GroupShape shape{.n = members.size(), .uniform = true, .per_host = 1, .hosts = 1};
-    // Uniform: every host's members stand together, equally many.
-    std::vector<std::pair<std::uint32_t, std::size_t>> runs;  // (host, members)
-    for (const std::uint32_t m : members) {
-        if (runs.empty() || runs.back().first != hosts_[m]) runs.emplace_back(hosts_[m], 0);
-        ++runs.back().second;
-    }
-    for (std::size_t i = 0; i < runs.size(); ++i) {
-        if (runs[i].second != runs[0].second) shape.uniform = false;
-        for (std::size_t j = 0; j < i; ++j)
-            if (runs[j].first == runs[i].first) shape.uniform = false;
-    }
-    if (shape.uniform && !runs.empty()) {
-        shape.per_host = runs[0].second;
-        shape.hosts = runs.size();
-    }
-    return shape;
 }
 
 }  // namespace weft::live

@@ -4,7 +4,8 @@
 // moves the data of all communicators over this world.
 //
 // Who is reached how: ranks of one host through shared memory, others over TCP lanes between ports
-// of equal rail and plane. The transport can be forced: "shm", "tcp", or "verbs" and "mpi", by
+// of equal rail and plane. What the hosts are made of is a Fabric (job_fabric.hpp), discovered or
+// from a file. The transport can be forced: "shm", "tcp", or "verbs" and "mpi", by
 // which ranks of one host reach each other too.
 // Threads: any. Leaves out: collectives (comm.hpp).
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "collectives/api/job_fabric.hpp"
 #include "collectives/runtime/engine.hpp"
 #include "collectives/transport/net/net_control.hpp"
 #include "collectives/transport/net/world.hpp"
@@ -28,6 +30,8 @@ struct WorldOptions {
     std::string interfaces;
     /// Sets ranks of one machine apart as if they were on several hosts.
     std::string host;
+    /// A fabric file that says what the job runs on; empty: the ranks' machines are asked.
+    std::string fabric;
     std::string algorithm;  // empty: chosen by size and shape; else "ring", "hierarchical", ...
     std::uint32_t paths = 1;
     bool verify = false;  // a CRC over what TCP carries, end to end
@@ -39,9 +43,10 @@ struct WorldOptions {
     std::chrono::milliseconds meet_within{60'000};
     std::chrono::milliseconds patience{30'000};
 };
-/// Reads WEFT_TRANSPORT, WEFT_INTERFACES, WEFT_HOST, WEFT_ALGORITHM, WEFT_PATHS, WEFT_VERIFY,
-/// WEFT_BACKGROUND, WEFT_DOCTOR, WEFT_MEET_WITHIN, WEFT_PATIENCE ("30s") over the defaults.
-/// ConfigError names the variable. The one place of the library that looks at the environment.
+/// Reads WEFT_TRANSPORT, WEFT_INTERFACES, WEFT_HOST, WEFT_FABRIC, WEFT_ALGORITHM, WEFT_PATHS,
+/// WEFT_VERIFY, WEFT_BACKGROUND, WEFT_DOCTOR, WEFT_MEET_WITHIN, WEFT_PATIENCE ("30s") over the
+/// defaults. ConfigError names the variable. The one place of the library that looks at the
+/// environment.
 [[nodiscard]] WorldOptions world_options_from_environment();
 
 class World {
@@ -64,9 +69,13 @@ class World {
     [[nodiscard]] Engine& engine() { return *engine_; }
     [[nodiscard]] NetControl& control() { return *control_; }
     /// Hosts of these world ranks, their sizes and NICs, as the algorithms want them.
-    [[nodiscard]] GroupShape shape(const std::vector<std::uint32_t>& members) const;
+    [[nodiscard]] GroupShape shape(const std::vector<std::uint32_t>& members) const {
+        return place_->shape(members);
+    }
     /// By rank: a number for its host, from 0 in order of first rank.
-    [[nodiscard]] const std::vector<std::uint32_t>& hosts() const { return hosts_; }
+    [[nodiscard]] const std::vector<std::uint32_t>& hosts() const { return place_->hosts(); }
+    /// What the job runs on, the same at all ranks.
+    [[nodiscard]] const JobFabric& place() const { return *place_; }
     /// Of the ranks that share memory with this one; null without.
     [[nodiscard]] ShmEndpoint* shared_memory() const { return shm_; }
     /// The next context that nobody at this rank has used.
@@ -85,7 +94,7 @@ class World {
     std::unique_ptr<Endpoint> endpoint_;
     std::unique_ptr<Engine> engine_;
     ShmEndpoint* shm_ = nullptr;
-    std::vector<std::uint32_t> hosts_;
+    std::unique_ptr<JobFabric> place_;
     ContextId next_context_ = 1;
     bool farewell_ = true;
 };

@@ -1,54 +1,17 @@
 // Ranks as processes: ours through `weft bench-rank`, others through programs beside this one.
-#include <cstdlib>
 #include <filesystem>
 #include <fmt/format.h>
-#include <sstream>
 
 #include "collectives/transport/net/world.hpp"
 #include "tools/bench/crew.hpp"
 #include "tools/bench/runner.hpp"
+#include "tools/launch/launch.hpp"
 
 namespace weft::tools {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A folder of this run's own, gone when it ends.
-class Scratch {
-  public:
-    Scratch() {
-        std::string name = (fs::temp_directory_path() / "weft-bench-XXXXXX").string();
-        if (!::mkdtemp(name.data())) throw BenchFailed("cannot make a folder in " + name);
-        path_ = name;
-    }
-    ~Scratch() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    [[nodiscard]] std::string path() const { return path_.string(); }
-
-  private:
-    fs::path path_;
-};
-
-std::string own_program() {
-    return fs::read_symlink("/proc/self/exe").string();
-}
-
-/// The words of `--launch`, with %r replaced.
-CommandLine launcher(const std::string& text, std::uint32_t rank) {
-    CommandLine words;
-    std::istringstream in(text);
-    for (std::string word; in >> word;) {
-        for (std::size_t at = 0; (at = word.find("%r", at)) != word.npos;)
-            word.replace(at, 2, std::to_string(rank));
-        words.push_back(word);
-    }
-    return words;
-}
 
 class Processes final : public Runner {
   public:

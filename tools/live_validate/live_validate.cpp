@@ -11,9 +11,12 @@
 
 #include "collectives/algorithms/algorithm.hpp"
 #include "tools/bench/runner.hpp"
+#include "tools/discover/gather.hpp"
 #include "tools/flags.hpp"
+#include "tools/launch/launch.hpp"
 #include "tools/live_validate/namespaces.hpp"
 #include "tools/live_validate/prediction.hpp"
+#include "topology/io/document.hpp"
 #include "topology/io/yaml.hpp"
 
 namespace weft::tools {
@@ -139,7 +142,8 @@ void print_verdict(const LiveValidation& v, const std::vector<Row>& rows) {
     fmt::print("{:<14} {:>10.1f} % {:>10.1f} %\n", "all", 100 * all.mean, 100 * all.worst);
 }
 
-nlohmann::json json_of(const LiveValidation& v, Bandwidth nic, const std::vector<Row>& rows) {
+nlohmann::json json_of(const LiveValidation& v, Bandwidth nic, const std::string& fabric,
+                       const std::vector<Row>& rows) {
     nlohmann::json list = nlohmann::json::array();
     for (const Row& r : rows)
         list.push_back({{"collective", r.collective},
@@ -155,7 +159,7 @@ nlohmann::json json_of(const LiveValidation& v, Bandwidth nic, const std::vector
     return {{"hosts", v.hosts},
             {"nic_bits_per_second", nic.bits_per_second()},
             {"data_bits_per_second", goodput(nic).bits_per_second()},
-            {"fabric", fabric_text(v.hosts, nic)},
+            {"fabric", fabric},
             {"rows", list},
             {"error_mean", all.mean},
             {"error_worst", all.worst}};
@@ -177,13 +181,31 @@ int judge(const LiveValidation& v, const std::vector<Row>& rows) {
     return bad ? 1 : 0;
 }
 
+constexpr const char* kPorts = "r0p0,r1p0,r0p1,r1p1";
+
+std::string launch_in(const std::string& name) {
+    return "ip netns exec " + name + "-%r env WEFT_HOST=host%r";
+}
+
+/// Of namespaces that others made: what stands in them. No driver knows what a port is shaped to.
+std::string discovered_text(const LiveValidation& v, Bandwidth nic) {
+    const Scratch scratch;
+    const std::string file = scratch.path() + "/fabric.yaml";
+    const std::string rate = fmt::format("{}bps", goodput(nic).bits_per_second());
+    if (run_ranks(v.hosts, launch_in(v.take),
+                  {"--quiet", "--interfaces", kPorts, "--rate", rate, "-o", file}) != 0)
+        throw BenchFailed("the namespaces " + v.take + "-* cannot be discovered");
+    return read_text_file(file);
+}
+
 int run_on(const LiveValidation& v, const std::string& name, Bandwidth nic) {
-    const Fabric fabric = parse_fabric(fabric_text(v.hosts, nic), "the namespace fabric");
+    const std::string text = v.take.empty() ? fabric_text(v.hosts, nic) : discovered_text(v, nic);
+    const Fabric fabric = parse_fabric(text, "the namespace fabric");
     BenchConfig config;
     config.ranks = v.hosts;
     config.transport = "tcp";
-    config.interfaces = "r0p0,r1p0,r0p1,r1p1";
-    config.launch = "ip netns exec " + name + "-%r env WEFT_HOST=host%r";
+    config.interfaces = kPorts;
+    config.launch = launch_in(name);
     const std::unique_ptr<Runner> ranks = run_on_processes(config);
     if (!v.json) print_head(v, ranks->name(), nic);
     std::vector<Row> rows;
@@ -195,7 +217,7 @@ int run_on(const LiveValidation& v, const std::string& name, Bandwidth nic) {
                 fabric, live_plan(parse_collective(collective), row.size, v.hosts), row.size);
             if (!v.json) print_row(row);
         }
-    if (v.json) fmt::print("{}\n", json_of(v, nic, rows).dump(2));
+    if (v.json) fmt::print("{}\n", json_of(v, nic, text, rows).dump(2));
     if (!v.json) print_verdict(v, rows);
     return judge(v, rows);
 }

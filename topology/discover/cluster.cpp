@@ -211,8 +211,12 @@ std::string nearest_text(const SeenHost& h, const FileNics& nics) {
     return "[" + text + "]";
 }
 
+/// Exact: "400Gbps", "248171066bps".
 std::string rate_text(Bandwidth b) {
-    return fmt::format("{}bps", b.bits_per_second());
+    const std::int64_t bits = b.bits_per_second();
+    if (bits % 1'000'000'000 == 0) return fmt::format("{}Gbps", bits / 1'000'000'000);
+    if (bits % 1'000'000 == 0) return fmt::format("{}Mbps", bits / 1'000'000);
+    return fmt::format("{}bps", bits);
 }
 
 /// What is inside a host, as keys of its row.
@@ -301,6 +305,11 @@ std::string head_text(std::span<const SeenHost> hosts, const std::vector<PlacedP
     for (const PlacedPort& p : ports)
         if (p.rate_assumed) unknown.insert(p.name);
     if (!unknown.empty()) text += fmt::format(",\n#   the rate of {}", fmt::join(unknown, ", "));
+    const bool any_virtual = std::any_of(ports.begin(), ports.end(), [&](const PlacedPort& p) {
+        const MachineNic* nic = find_nic(hosts[p.host].machine, p.name);
+        return nic && nic->driver.empty();
+    });
+    if (any_virtual) text += ",\n#   the rates of virtual ports (their drivers say any)";
     text += ".\n";
     for (std::size_t h = 0; h < hosts.size() && h < 64; ++h) {
         std::vector<std::string> names;
@@ -359,11 +368,12 @@ std::string describe_cluster(std::span<const SeenHost> hosts) {
     if (ports.empty()) return text;
     text += "switches:\n";
     for (const auto& [name, plane] : networks_of(ports, planes))
-        text += fmt::format("  - {{name: \"{}\", count: 1, tier: 1, plane: {}}}\n", name, plane);
+        text +=
+            fmt::format("  - {{name: \"net {}\", count: 1, tier: 1, plane: {}}}\n", name, plane);
     text += "links:\n";
     for (std::size_t i = 0; i < groups.size(); ++i)
         for (const auto& [nic, network, rate] : groups[i].links)
-            text += fmt::format("  - {{from: hosts-{}, to: \"{}\", nic: {}, rate: {}}}\n", i,
+            text += fmt::format("  - {{from: hosts-{}, to: \"net {}\", nic: {}, rate: {}}}\n", i,
                                 network, nic, rate_text(rate));
     return text;
 }

@@ -140,7 +140,7 @@ TEST_CASE("cables that are routed one by one are rails by position", "[unit]") {
     const Fabric f = fabric_of(hosts);
     const Router router{f};
     CHECK(router.edges(GpuId{0}, GpuId{2}, kAny).size() == 2);
-    CHECK(describe_cluster(hosts).find("\"port 1\"") != std::string::npos);
+    CHECK(describe_cluster(hosts).find("\"net port 1\"") != std::string::npos);
 }
 
 TEST_CASE("hosts that differ are groups of their own", "[unit]") {

@@ -84,6 +84,7 @@ typedef struct {
     int no_background;      /* 1: asynchronous operations move only while somebody waits */
     double meet_within_seconds;
     double patience_seconds; /* without progress; then an operation fails */
+    const char* fabric;      /* a fabric file, alike at all ranks; NULL: the machines are asked */
 } weft_options_t;
 
 WEFT_API const char* weft_version(void);
@@ -182,6 +183,10 @@ WEFT_API weft_result_t weft_request_free(weft_request_t request);
 WEFT_API weft_result_t weft_explain_allreduce(weft_comm_t comm, size_t count, weft_datatype_t type,
                                               char* text, size_t size);
 WEFT_API weft_result_t weft_history(weft_comm_t comm, char* text, size_t size);
+/* What the job of this communicator runs on, hosts, ports, rails, planes and switches, as a fabric
+ * file that `weft` simulates on; the same text at all ranks. `needed`, where not NULL: the bytes
+ * that `text` must hold; with text NULL nothing else is done. */
+WEFT_API weft_result_t weft_comm_fabric(weft_comm_t comm, char* text, size_t size, size_t* needed);
 
 typedef struct {
     size_t size; /* sizeof(weft_counters_t) */
