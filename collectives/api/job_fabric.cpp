@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <numeric>
+#include <map>
 
 #include "base/rng.hpp"
 #include "collectives/api/host_card.hpp"
@@ -55,25 +55,30 @@ void JobFabric::publish(NetControl& control, const std::string& word) {
 }
 
 Status JobFabric::settle(const NetControl& control) {
-    std::vector<Presence> ranks(control.ranks());
+    std::map<std::string, std::uint32_t> numbers;
+    std::vector<SeenHost> hosts;
     for (std::uint32_t r = 0; r < control.ranks(); ++r) {
-        Presence& p = ranks[r];
         const auto failed = [&](const char* what) {
             return LiveError{.what = fmt::format("what rank {} says of {} cannot be read", r, what),
                              .rank = static_cast<int>(control.rank()),
                              .peer = static_cast<int>(r)};
         };
-        const std::span<const std::byte> host = control.card(r, kHostCard);
-        if (host.size() != p.host.size()) return failed("its host");
-        std::copy(host.begin(), host.end(), p.host.begin());
-        p.ports = named_ports(control, r);
-        if (!believable(p.ports)) return failed("its ports");
-        if (fabric_) continue;
-        const auto machine = parse_machine(control.card(r, kMachineCard));
-        if (!machine) return failed("its machine");
-        p.machine = *machine;
+        const std::span<const std::byte> card = control.card(r, kHostCard);
+        const std::string name(reinterpret_cast<const char*>(card.data()), card.size());
+        const auto [at, fresh] = numbers.emplace(name, static_cast<std::uint32_t>(hosts.size()));
+        hosts_.push_back(at->second);
+        // The first rank of a host speaks for it: many ranks say much the same.
+        if (fresh) {
+            SeenHost& host = hosts.emplace_back();
+            host.ranks = 0;
+            host.ports = named_ports(control, r);
+            if (!believable(host.ports)) return failed("its ports");
+            const auto machine = fabric_ ? Machine() : parse_machine(control.card(r, kMachineCard));
+            if (!machine) return failed("its machine");
+            host.machine = *machine;
+        }
+        ++hosts[at->second].ranks;
     }
-    const std::vector<SeenHost> hosts = hosts_of(ranks, &hosts_);
     if (file_.empty()) {
         text_ = describe_cluster(hosts);
         fabric_ = parse_fabric(text_, kDiscovered);
