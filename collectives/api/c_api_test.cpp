@@ -6,6 +6,7 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 #include <weft.h>
 #include <weft_gpu.h>
@@ -153,6 +154,41 @@ TEST_CASE("groups, decisions and counters through the C functions", "[unit]") {
         good(weft_comm_shrink(comm, &again), "shrink");
         good(weft_barrier(again), "barrier");
         good(weft_comm_finalize(again), "finalize");
+    });
+}
+
+TEST_CASE("what has shrunk grows again", "[unit]") {
+    in_world(3, [](weft_comm_t comm) {
+        good(weft_barrier(comm), "barrier");
+        if (weft_comm_rank(comm) == 1) return;  // it leaves
+        (void)weft_comm_revoke(comm);
+        weft_comm_t small = nullptr;
+        good(weft_comm_shrink(comm, &small), "shrink");
+        require(weft_comm_size(small) == 2, "two are left");
+        weft_unique_id_t id{};
+        const bool first = weft_comm_rank(small) == 0;
+        if (first) good(weft_get_unique_id(&id, nullptr), "id");
+        good(weft_broadcast(&id, &id, sizeof id, WEFT_UINT8, 0, small, nullptr), "broadcast");
+        std::thread newcomer;
+        if (first)
+            newcomer = std::thread([id] {
+                weft_options_t options{};
+                options.size = sizeof options;
+                options.transport = "shm";
+                weft_comm_t comm = nullptr;
+                if (weft_comm_init(&comm, 3, id, 2, &options) != WEFT_SUCCESS) return;
+                (void)weft_barrier(comm);
+                (void)weft_comm_finalize(comm);
+            });
+        weft_comm_t more = nullptr;
+        const weft_result_t grown = weft_comm_grow(small, 3, id, &more);
+        const weft_result_t met = grown == WEFT_SUCCESS ? weft_barrier(more) : grown;
+        if (newcomer.joinable()) newcomer.join();
+        good(grown, "grow");
+        good(met, "barrier of three");
+        require(weft_comm_size(more) == 3, "three again");
+        good(weft_comm_finalize(more), "finalize");
+        good(weft_comm_finalize(small), "finalize");
     });
 }
 

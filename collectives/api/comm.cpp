@@ -248,55 +248,43 @@ Outcome<std::unique_ptr<Comm>> Comm::split(std::int32_t colour, std::int32_t key
         new Comm(world_, next + static_cast<ContextId>(index), std::move(group)));
 }
 
-std::vector<std::uint32_t> Comm::survivors() const {
-    OperationHead never;
-    never.context = communicator_.context();
-    never.operation = ~std::uint64_t{0};
-    std::vector<std::uint32_t> living = members();
-    for (const Absent& a : world_->control().absent(never, members())) {
-        const bool gone = a.why == Absent::Why::kDead || a.why == Absent::Why::kLeft ||
-                          a.why == Absent::Why::kSilent;
-        if (gone && a.rank != world_->rank()) std::erase(living, a.rank);
-    }
-    return living;
-}
-
 ContextId Comm::context_of(const std::vector<std::uint32_t>& living) const {
-    // The group itself is in the context's name: members that see other survivors never meet, and
-    // try again when the news has reached them.
-    std::uint64_t name = mix64(communicator_.context(), 0x5348524bU);
+    std::uint64_t name = mix64(mix64(communicator_.context(), 0x5348524bU), shrinks_);
     for (const std::uint32_t m : living) name = mix64(name, m);
     return static_cast<ContextId>(name >> 32) | kShrunk;
 }
 
 Outcome<std::unique_ptr<Comm>> Comm::shrink() {
     if (!broken()) revoke();
-    const Clock::time_point until = Clock::now() + world_->options().patience;
-    LiveError last{.what = "the survivors do not agree who is left",
-                   .rank = static_cast<int>(world_->rank())};
-    std::vector<std::uint32_t> tried;
-    while (Clock::now() < until) {
-        const std::vector<std::uint32_t> living = survivors();
-        if (living == tried) {
-            std::this_thread::sleep_for(5ms);
-            continue;
-        }
-        tried = living;
-        std::unique_ptr<Comm> next(new Comm(world_, context_of(living), living));
-        std::uint8_t nothing = 0;
-        const std::unique_ptr<Request> agreed = next->start({.collective = Collective::kAllReduce,
-                                                             .input = &nothing,
-                                                             .output = &nothing,
-                                                             .count = 1,
-                                                             .dtype = DataType::kU8});
-        while (!agreed->wait(std::min(until, Clock::now() + 20ms)))
-            if (survivors() != living || Clock::now() >= until)
-                next->abort("another member is gone");
-        const Status s = agreed->status();
-        if (s) return next;
-        last = s.error();
+    // Other communicators' operations go on: a member may wait in one of them for this rank.
+    const auto meanwhile = [this] {
+        bool moved = false;
+        world_->engine().help([&] { return std::exchange(moved, true); }, Clock::now());
+        std::this_thread::sleep_for(1ms);
+    };
+    const Survivors left = world_->control().survivors(
+        {.context = communicator_.context(), .generation = shrinks_, .members = members()},
+        Clock::now() + world_->options().patience, meanwhile);
+    LiveError error{.what = {}, .rank = static_cast<int>(world_->rank())};
+    if (left.state == Survivors::State::kCountedOut) {
+        error.what =
+            "this rank was counted out: the others found it silent, or dead, and go on "
+            "without it";
+        return error;
     }
-    return last;
+    if (left.state == Survivors::State::kOpen) {
+        error.what = fmt::format("no agreement on who is left of communicator {}: {}",
+                                 communicator_.context(), left.what);
+        return error;
+    }
+    // In this communicator's order.
+    std::vector<std::uint32_t> living = members();
+    std::erase_if(living, [&](std::uint32_t m) {
+        return !std::binary_search(left.ranks.begin(), left.ranks.end(), m);
+    });
+    const ContextId context = context_of(living);
+    ++shrinks_;
+    return std::unique_ptr<Comm>(new Comm(world_, context, std::move(living)));
 }
 
 void Comm::abort(const std::string& why) {

@@ -113,8 +113,10 @@ class Comm {
     /// Collective. Members of equal colour, ordered by (key, rank here), make a new group; colour
     /// -1: none, and null.
     [[nodiscard]] Outcome<std::unique_ptr<Comm>> split(std::int32_t colour, std::int32_t key);
-    /// A group of those members that live, after a failure; called by all of them. Ends within
-    /// the world's patience.
+    /// A group of those members that live, after a failure; called by all of them. All that get one
+    /// get the same. Members that are silent are counted out by a majority (NetControl::survivors).
+    /// Ends within the world's patience, whoever fails meanwhile; after an error it may be called
+    /// again.
     [[nodiscard]] Outcome<std::unique_ptr<Comm>> shrink();
     /// Breaks it at all members, from any thread; operations end with an error and touch no
     /// buffer any more when this returns.
@@ -152,7 +154,6 @@ class Comm {
     [[nodiscard]] SharedCollectives* shared_for(const CollectiveCall& call);
     void note_shared(const CollectiveCall& call, bool ok, Clock::time_point began);
     void leave_shared();
-    [[nodiscard]] std::vector<std::uint32_t> survivors() const;
     [[nodiscard]] ContextId context_of(const std::vector<std::uint32_t>& living) const;
     void note(const OperationRecord& record);
 
@@ -162,6 +163,7 @@ class Comm {
     std::unique_ptr<SharedCollectives> shared_;
     std::atomic<SharedCollectives*> shared_now_{nullptr};  // for other threads
     bool shared_tried_ = false;
+    std::uint32_t shrinks_ = 0;
     std::mutex choosing_;
     std::map<std::tuple<Collective, std::uint32_t, std::uint32_t>, Chosen> chosen_;
     mutable std::mutex noting_;

@@ -83,7 +83,14 @@ LiveError explain(const Alarm& alarm, std::uint32_t rank) {
             if (alarm.rank == rank) e.peer = static_cast<int>(alarm.peer);
             break;
         case Alarm::Kind::kRankLost:
-            e.what = fmt::format("rank {} is dead: {}", alarm.rank, alarm.what);
+            e.what =
+                alarm.rank == rank
+                    ? fmt::format("rank {} (this one) was taken for dead: {}", rank, alarm.what)
+                    : fmt::format("rank {} is dead: {}", alarm.rank, alarm.what);
+            break;
+        case Alarm::Kind::kCountedOut:
+            e.what = fmt::format("rank {}{} was counted out by rank {} and others: {}", alarm.rank,
+                                 alarm.rank == rank ? " (this one)" : "", alarm.peer, alarm.what);
             break;
     }
     return e;

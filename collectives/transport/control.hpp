@@ -29,6 +29,7 @@ struct Alarm {
         kRevoked,       // a rank revoked the communicator
         kDisagreement,  // `rank` and `peer` run different operations under one number
         kRankLost,      // `rank` died, or left without saying so: all its communicators
+        kCountedOut,    // the same, but it may live: others agreed to go on without it
     };
     Kind kind = Kind::kAborted;
     ContextId context = 0;
@@ -38,6 +39,10 @@ struct Alarm {
     std::string what;
     bool operator==(const Alarm&) const = default;
 };
+/// Whether it concerns all communicators of the rank.
+[[nodiscard]] constexpr bool ends_rank(Alarm::Kind kind) {
+    return kind == Alarm::Kind::kRankLost || kind == Alarm::Kind::kCountedOut;
+}
 
 /// A member that keeps an operation waiting, and why, as far as is known: it has not begun it, or
 /// it has and its process is silent, dead or gone. Leaving in order is no alarm: what was finished

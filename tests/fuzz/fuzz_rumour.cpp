@@ -4,6 +4,7 @@
 
 #include "base/check.hpp"
 #include "collectives/transport/net/card.hpp"
+#include "collectives/transport/net/census.hpp"
 #include "collectives/transport/net/frame.hpp"
 #include "collectives/transport/net/rumour.hpp"
 #include "collectives/transport/net/store.hpp"
@@ -15,6 +16,28 @@ using namespace weft::live::net;
 
 constexpr std::uint32_t kRanks = 100;
 
+// Whatever a member says: who takes part does not end, and stays in what it has agreed to.
+void try_census(std::uint32_t origin, const CensusWord& word) {
+    WEFT_CHECK(!contains(word.members, kRanks) && !contains(word.list, kRanks));
+    WEFT_CHECK(word.decided <= word.accepted && word.accepted <= word.ballot);
+    std::vector<std::uint32_t> members;
+    for (std::uint32_t r = 0; r < kRanks; ++r)
+        if (contains(word.members, r)) members.push_back(r);
+    if (members.empty()) return;
+    const auto now = Clock::time_point(std::chrono::hours(1));
+    const std::chrono::milliseconds period(100);
+    Census census(members.back(), members, period);
+    census.join(now, 10 * period);
+    census.hear(origin, word, now);
+    for (int i = 0; i < 30; ++i) {
+        census.tick(now + i * period / 2);
+        static_cast<void>(census.speak(now + i * period / 2));
+    }
+    if (census.decided() && !census.counted_out())
+        WEFT_CHECK(!census.survivors().empty(), "nobody is left");
+    static_cast<void>(census.waits_for(now));
+}
+
 void try_rumour(ByteSpan bytes) {
     const auto rumour = parse_rumour(bytes, kRanks);
     if (!rumour) return;
@@ -23,6 +46,8 @@ void try_rumour(ByteSpan bytes) {
     WEFT_CHECK(again && again->body == rumour->body, "a rumour has one meaning");
     if (const auto* inquiry = std::get_if<Inquiry>(&rumour->body))
         WEFT_CHECK(!contains(inquiry->members, kRanks), "a member outside the world");
+    if (const auto* word = std::get_if<CensusWord>(&rumour->body))
+        try_census(rumour->origin, *word);
 }
 
 void try_card(ByteSpan bytes) {

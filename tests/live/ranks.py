@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""A rank of four dies, stops, sleeps, goes elsewhere, or the job is aborted: at a random moment.
+"""A rank of four dies, stops, naps, sleeps, goes elsewhere, or the job is aborted: at a random moment.
 
 Every other rank says who it was and what became of it within its patience; after a death, shrink()
-gives a communicator that works; nothing is left over. `--runs 200` by hand.
+gives a communicator that works, and one that was stopped meanwhile is told; nothing is left over. `--runs 200` by hand.
 """
 import argparse
 import collections
@@ -20,17 +20,21 @@ PATIENCE = 2.0
 CLASSES = {
     "kill": r"rank {0} (is dead|\(dead)",
     "stop": r"rank {0} \(silent",
+    "nap": r"rank {0} \(silent",
     "sleep": r"rank {0} \(late",
     "other": r"rank {0} \(in \w+",
     "abort": r"told to",
 }
 
 
+SHRINKING = ("kill", "stop", "nap")
+
+
 def hurt(kind, team, culprit):
     victim = team.ranks[culprit]
     if kind == "kill":
         victim.process.kill()
-    elif kind == "stop":
+    elif kind in ("stop", "nap"):
         os.kill(victim.pid, signal.SIGSTOP)
     elif kind in ("sleep", "other"):
         victim.tell(kind)
@@ -57,13 +61,18 @@ def judge(kind, team, culprit, hit, slack):
             misses.append(f"rank {r} after {times[-1]:.2f} s")
         if not re.search(CLASSES[kind].format(culprit), text):
             misses.append(f"rank {r} does not say what became of rank {culprit}: {text}")
-    if kind in ("kill", "stop"):
+    if kind in SHRINKING:
         for r in others:
             line = team.ranks[r].wait_for(["shrunk", "unshrunk"], hit + 30 * slack)
             if not line or line.split()[0] != "shrunk" or line.split()[2] != str(RANKS - 1):
                 misses.append(f"rank {r}: shrink gave {line}")
             elif line:
                 shrinks.append(float(line.split()[1]))
+    if kind == "nap":  # back again, it is told that the others go on without it
+        os.kill(team.ranks[culprit].pid, signal.SIGCONT)
+        line = team.ranks[culprit].wait_for(["shrunk", "unshrunk"], time.monotonic() + 20 * slack)
+        if not line or not re.search(r"^unshrunk.*counted out", line):
+            misses.append(f"the culprit, awake again: {line}")
     return times, misses
 
 
@@ -78,7 +87,7 @@ def one(kind, transport, random, slack):
     more = lambda r: ["--patience-ms", patience * (1 + (kind == "other" and r == culprit))]
     options = ["--transport", transport, "--seed", random.randrange(1 << 30), "--bytes",
                "8,2048,40000,300000,2000000"]
-    if kind in ("kill", "stop"):
+    if kind in SHRINKING:
         options.append("--shrink")
     before = crew.shared_memory_entries()
     with crew.Crew(RANKS, *options, more=more) as team:

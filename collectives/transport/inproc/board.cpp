@@ -126,7 +126,7 @@ void Board::raise(const Alarm& alarm) {
 std::optional<Alarm> Board::alarm(ContextId context, std::span<const std::uint32_t> members) const {
     const std::lock_guard lock(mutex_);
     const auto concerns = [&](const Alarm& a) {
-        return (a.context == context || a.kind == Alarm::Kind::kRankLost) &&
+        return (a.context == context || ends_rank(a.kind)) &&
                std::find(members.begin(), members.end(), a.rank) != members.end();
     };
     const auto found = std::find_if(alarms_.begin(), alarms_.end(), concerns);

@@ -10,7 +10,7 @@ constexpr std::chrono::seconds kMemory{60};
 constexpr std::size_t kManyRounds = 1024;
 
 bool is_end(const Alarm& a) {
-    return a.kind == Alarm::Kind::kRankLost;
+    return ends_rank(a.kind);
 }
 
 double seconds_between(Clock::time_point then, Clock::time_point now) {

@@ -73,11 +73,19 @@ TEST_CASE("who has left cannot be lost any more", "[unit]") {
 }
 
 TEST_CASE("rumours come out as they went in, and only whole", "[unit]") {
-    const std::variant<Alarm, Inquiry, Answer, Farewell> bodies[] = {
+    const Rumour::Body bodies[] = {
         Alarm{Alarm::Kind::kDisagreement, 3, 1, 2, head_of(1), head_of(2), "why"},
         Inquiry{head_of(9), {{0, 4}, {6, 2}}},
         Answer{.context = 1, .operation = 9, .rank = 7, .head = head_of(3), .where = "there"},
-        Farewell{{{0, 1}, {5, 6}}}};
+        Farewell{{{0, 1}, {5, 6}}},
+        CensusWord{.context = 3,
+                   .generation = 1,
+                   .present = true,
+                   .ballot = (4ULL << 32) | 2,
+                   .accepted = (3ULL << 32) | 1,
+                   .members = {{0, 3}, {6, 2}},
+                   .dead = {{0, 1}},
+                   .list = {{1, 2}, {6, 2}}}};
     for (const auto& body : bodies) {
         auto bytes = encode(Rumour{5, 17, body});
         const auto rumour = parse_rumour(bytes, 8);

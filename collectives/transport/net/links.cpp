@@ -200,10 +200,7 @@ void Links::adopt(const Connection& connection) {
     const std::uint32_t peer = connection.peer;
     const bool welcome =
         peer != board_.rank() && gone_.count(peer) == 0 && neighbour(peer).links.size() < kMaxLinks;
-    if (!welcome) {
-        const Fd closing(connection.fd);
-        return;
-    }
+    if (!welcome) return turn_away(connection, Side::kCallee);
     Neighbour& n = neighbour(peer);
     if (connection.tag < n.ways.size()) n.ways[connection.tag].worked = true;
     add(peer, connection, Side::kCallee);
@@ -212,10 +209,7 @@ void Links::adopt(const Connection& connection) {
 }
 
 void Links::add(std::uint32_t peer, const Connection& connection, Side side) {
-    if (gone_.count(peer) > 0) {
-        const Fd closing(connection.fd);
-        return;
-    }
+    if (gone_.count(peer) > 0) return turn_away(connection, side);
     Neighbour& n = neighbour(peer);
     n.refused_since.reset();
     const std::uint64_t number = next_link_++;
@@ -234,6 +228,18 @@ void Links::add(std::uint32_t peer, const Connection& connection, Side side) {
     }
     link.channel->send({});
     link.channel->flush();
+}
+
+// Who was taken for dead, or counted out, and comes back finds out why nobody speaks to it.
+void Links::turn_away(const Connection& connection, Side side) {
+    Channel channel(loop_, connection, side, kMaxQueue,
+                    {[](ByteSpan) {}, [](const std::string&) {}});
+    for (const auto& block : calls_.known()) {
+        Writer w;
+        w.block(block);
+        channel.send(w.bytes());
+    }
+    channel.flush();
 }
 
 // A dead process whose children hold its sockets closes nothing; its end itself can be seen.

@@ -87,6 +87,7 @@ class Links {
     void called(std::uint32_t peer, std::size_t way, const Called& called);
     void refused(std::uint32_t peer, std::size_t way);
     void add(std::uint32_t peer, const Connection& connection, Side side);
+    void turn_away(const Connection& connection, Side side);
     void watch_process(std::uint32_t peer, Link& link);
     void lost(std::uint32_t peer, std::uint64_t link, const std::string& why);
     void declare_dead(std::uint32_t peer, const std::string& why);

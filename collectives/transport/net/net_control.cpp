@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "collectives/transport/net/bulletin.hpp"
+#include "collectives/transport/net/counts.hpp"
 #include "collectives/transport/net/ledger.hpp"
 #include "collectives/transport/net/links.hpp"
 #include "collectives/transport/net/report_door.hpp"
@@ -30,11 +31,21 @@ class Core {
         : board(parts, options),
           bulletin(std::max<Clock::duration>(milliseconds(50), pause() / 4)),
           windows_(options.ranks),
-          links_(
-              board, options.silence,
-              {.heard = [this](std::uint32_t from, ByteSpan block) { hear(from, block); },
-               .known = [this] { return known(); },
-               .dead = [this](std::uint32_t peer, const std::string& why) { died(peer, why); }}) {
+          links_(board, options.silence,
+                 {.heard = [this](std::uint32_t from, ByteSpan block) { hear(from, block); },
+                  .known = [this] { return known(); },
+                  .dead = [this](std::uint32_t peer, const std::string& why) { died(peer, why); }}),
+          counts(board.loop(), options.rank, pause(),
+                 {.tell = [this](const CensusWord& word) { tell(word); },
+                  .gone = [this](std::uint32_t rank) { return bulletin.gone(rank); },
+                  .count_out =
+                      [this](ContextId context, std::uint32_t rank, const std::string& why) {
+                          raise({.kind = Alarm::Kind::kCountedOut,
+                                 .context = context,
+                                 .rank = rank,
+                                 .peer = board.rank(),
+                                 .what = why});
+                      }}) {
         board.on_connection(Purpose::kControl, [this](const Connection& c) { links_.adopt(c); });
         board.loop().each_turn([this] { links_.flush(); });
     }
@@ -118,7 +129,7 @@ class Core {
         out.homes = board.homes();
         for (const Page& page : ledger.pages()) add(out, page);
         for (const Alarm& a : bulletin.all())
-            if (a.kind == Alarm::Kind::kRankLost)
+            if (ends_rank(a.kind))
                 out.gone.push_back({.rank = a.rank, .left = false, .what = a.what});
         for (const auto& [rank, farewell] : bulletin.farewells())
             out.gone.push_back({.rank = rank, .left = true, .what = {}});
@@ -225,7 +236,7 @@ class Core {
     }
 
     // A new rumour of this rank; in the loop.
-    void tell(const std::variant<Alarm, Inquiry, Answer, Farewell>& body) {
+    void tell(const Rumour::Body& body) {
         links_.spread(encode(Rumour{board.rank(), ++sequence_, body}), board.rank());
     }
 
@@ -245,15 +256,19 @@ class Core {
     }
 
     void alarmed(const Alarm& alarm) {
-        if (alarm.kind == Alarm::Kind::kRankLost && alarm.rank != board.rank())
-            links_.gone(alarm.rank);
+        if (alarm.kind == Alarm::Kind::kCountedOut) outcasts_.insert(alarm.rank);
+        if (ends_rank(alarm.kind)) {
+            if (alarm.rank != board.rank()) links_.gone(alarm.rank);
+            counts.dead(alarm.rank);
+        }
         const std::lock_guard lock(wake_mutex_);
         if (wake_) wake_();
     }
 
     void hear(std::uint32_t from, ByteSpan block) {
         const auto rumour = parse_rumour(block, board.ranks());
-        if (!rumour) return;
+        // Those that were counted out may still talk; nobody listens any more.
+        if (!rumour || outcasts_.count(rumour->origin) > 0) return;
         const bool news = std::visit([&](const auto& b) { return hear(*rumour, b); }, rumour->body);
         if (news) links_.spread({block.begin(), block.end()}, from);
     }
@@ -267,6 +282,12 @@ class Core {
     bool hear(const Rumour& rumour, const Farewell& farewell) {
         if (!bulletin.record(rumour.origin, farewell)) return false;
         links_.gone(rumour.origin);
+        counts.dead(rumour.origin);
+        return true;
+    }
+    bool hear(const Rumour& rumour, const CensusWord& word) {
+        if (!first_time(rumour)) return false;
+        counts.hear(rumour.origin, word);
         return true;
     }
     bool hear(const Rumour& rumour, const Inquiry& inquiry) {
@@ -345,8 +366,12 @@ class Core {
     std::optional<ReportDoor> door_;
     std::uint64_t sequence_ = 0;
     std::vector<SeenWindow> windows_;
+    std::set<std::uint32_t> outcasts_;
     Clock::time_point refuted_;
     Links links_;
+
+  public:
+    Counts counts;  // after what it speaks through
 };
 
 class NetControlImpl final : public NetControl {
@@ -429,6 +454,10 @@ class NetControlImpl final : public NetControl {
     Outcome<Connection> dial(std::uint32_t peer, Purpose purpose, std::uint64_t tag, int local_port,
                              int remote_port, Clock::time_point deadline) override {
         return core_->board.dial(peer, purpose, tag, local_port, remote_port, deadline);
+    }
+    [[nodiscard]] Survivors survivors(const Group& group, Clock::time_point until,
+                                      const std::function<void()>& meanwhile) override {
+        return core_->counts.run(group, until, meanwhile);
     }
     void on_report(std::function<bool(RankReport&)> fill) override {
         core_->on_report(std::move(fill));

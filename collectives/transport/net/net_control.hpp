@@ -11,6 +11,7 @@
 // dead process; one that is silent (no heartbeat for a second) is only that: silent.
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,25 @@ struct NetOptions {
 
 struct RankReport;
 
+/// A group whose survivors are counted, the how manieth time.
+struct Group {
+    ContextId context = 0;
+    std::uint32_t generation = 0;
+    std::span<const std::uint32_t> members;  // world ranks
+};
+
+/// What came of it.
+struct Survivors {
+    enum class State : std::uint8_t {
+        kOpen,        // no agreement in time: `what` says who is missing
+        kAgreed,      // everybody who has this answer has these `ranks`
+        kCountedOut,  // the others go on without this rank, for good
+    };
+    State state = State::kOpen;
+    std::vector<std::uint32_t> ranks;  // rising
+    std::string what = "no answer in time";
+};
+
 class NetControl : public Control {
   public:
     /// Listens and starts the thread; meets nobody yet. LiveError when it cannot listen.
@@ -89,6 +109,12 @@ class NetControl : public Control {
     virtual Outcome<Connection> dial(std::uint32_t peer, Purpose purpose, std::uint64_t tag,
                                      int local_port, int remote_port,
                                      Clock::time_point deadline) = 0;
+    /// Agrees with the other members on who of them is left; they all call it. Blocks until then or
+    /// `until`, and calls `meanwhile`, which waits for some milliseconds, again and again. Members
+    /// that are dead are not in it; nor are those that stay silent, where a majority is left (or
+    /// half with the lowest rank): these are counted out, everywhere and for good, and told so.
+    [[nodiscard]] virtual Survivors survivors(const Group& group, Clock::time_point until,
+                                              const std::function<void()>& meanwhile) = 0;
     /// What `weft doctor` is told besides: operations, groups and lanes, of whoever moves them.
     /// `fill` is called from the thread of this object and must not block: false if it cannot say
     /// now. Empty: no more; it does not run any more when this returns.

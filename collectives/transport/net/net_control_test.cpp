@@ -223,4 +223,96 @@ TEST_CASE("a stopped process is silent, not dead, and a killed one is dead", "[u
     for (auto& r : ranks) r->leave();
 }
 
+void nap() {
+    std::this_thread::sleep_for(milliseconds(1));
+}
+
+TEST_CASE("those that live agree on who is left", "[unit]") {
+    TestWorld world(6, GENERATE(TestWorld::Tweak{}, TestWorld::Tweak{two_planes}));
+    REQUIRE(world.met());
+    world.ranks[0].reset();  // it would have led
+    world[4].leave();
+    world.ranks[4].reset();
+    std::vector<Survivors> left(6);
+    std::vector<std::thread> threads;
+    for (const std::uint32_t r : {1U, 2U, 3U, 5U})
+        threads.emplace_back([&, r] {
+            left[r] = world[r].survivors({.context = 3, .members = world.members},
+                                         Clock::now() + seconds(20), nap);
+        });
+    for (auto& t : threads) t.join();
+    for (const std::uint32_t r : {1U, 2U, 3U, 5U}) {
+        CAPTURE(r, left[r].what);
+        CHECK(left[r].state == Survivors::State::kAgreed);
+        CHECK(left[r].ranks == std::vector<std::uint32_t>{1, 2, 3, 5});
+    }
+}
+
+TEST_CASE("a member that does not come to the count is named", "[unit]") {
+    TestWorld world(3);
+    REQUIRE(world.met());
+    Survivors left[2];
+    std::thread other([&] {
+        left[1] = world[1].survivors({.members = world.members}, Clock::now() + seconds(1), nap);
+    });
+    left[0] = world[0].survivors({.members = world.members}, Clock::now() + seconds(1), nap);
+    other.join();
+    for (const Survivors& l : left) {
+        CHECK(l.state == Survivors::State::kOpen);
+        CHECK_THAT(l.what, Catch::Contains("rank 2 has not called shrink"));
+    }
+    for (std::uint32_t r = 0; r < 3; ++r) CHECK(world[r].alarms() == 0);
+}
+
+TEST_CASE("a stopped process is counted out by a majority, and told when it goes on",
+          "[integration]") {
+    const auto id = unique_id_in_directory(WEFT_TEST_SCRATCH).value();
+    int go[2];
+    REQUIRE(::pipe(go) == 0);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    const std::vector<std::uint32_t> members{0, 1, 2, 3};
+    if (child == 0) {
+        ::alarm(60);
+        auto one = NetControl::start(id, {.rank = 1, .ranks = 4});
+        if (!one || !one.value()->meet(Clock::now() + seconds(30))) ::_exit(1);
+        char c = 0;
+        if (::read(go[0], &c, 1) != 1) ::_exit(2);
+        const auto left =
+            one.value()->survivors({.members = members}, Clock::now() + seconds(20), nap);
+        const auto alarm = one.value()->alarm(9, members);
+        if (!alarm || alarm->kind != Alarm::Kind::kCountedOut || alarm->rank != 1) ::_exit(3);
+        ::_exit(left.state == Survivors::State::kCountedOut ? 7 : 4);
+    }
+    std::unique_ptr<NetControl> ranks[3];
+    Survivors left[3];
+    std::atomic<int> met{0};
+    std::vector<std::thread> threads;
+    for (int i : {0, 1, 2}) {
+        const std::uint32_t r = i == 0 ? 0 : static_cast<std::uint32_t>(i + 1);
+        ranks[i] = std::move(NetControl::start(id, {.rank = r, .ranks = 4}).value());
+        threads.emplace_back([&, i] {
+            if (!ranks[i]->meet(Clock::now() + seconds(30))) return;
+            if (++met == 3) ::kill(child, SIGSTOP);
+            while (met < 3) nap();
+            left[i] = ranks[i]->survivors({.members = members}, Clock::now() + seconds(20), nap);
+        });
+    }
+    for (auto& t : threads) t.join();
+    for (const Survivors& l : left) {
+        CAPTURE(l.what);
+        CHECK(l.state == Survivors::State::kAgreed);
+        CHECK(l.ranks == std::vector<std::uint32_t>{0, 2, 3});
+    }
+    ::kill(child, SIGCONT);
+    CHECK(::write(go[1], "g", 1) == 1);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 7);
+    ::close(go[0]);
+    ::close(go[1]);
+    for (auto& r : ranks) r->leave();
+}
+
 }  // namespace

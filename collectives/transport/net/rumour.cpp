@@ -34,7 +34,7 @@ OperationHead read_head(Reader& r) {
 
 namespace {
 
-constexpr std::uint8_t kAlarmKinds = 4;
+constexpr std::uint8_t kAlarmKinds = 5;
 constexpr std::uint8_t kWhys = 6;
 
 void write(Writer& w, const Alarm& a) {
@@ -47,13 +47,17 @@ void write(Writer& w, const Alarm& a) {
     w.text(std::string_view(a.what).substr(0, kMaxText));
 }
 
-void write(Writer& w, const Inquiry& q) {
-    write(w, q.head);
-    w.u32(static_cast<std::uint32_t>(q.members.size()));
-    for (const Range& range : q.members) {
+void write(Writer& w, const Ranges& ranges) {
+    w.u32(static_cast<std::uint32_t>(ranges.size()));
+    for (const Range& range : ranges) {
         w.u32(range.first);
         w.u32(range.count);
     }
+}
+
+void write(Writer& w, const Inquiry& q) {
+    write(w, q.head);
+    write(w, q.members);
 }
 
 void write(Writer& w, const Answer& a) {
@@ -76,6 +80,18 @@ void write(Writer& w, const Farewell& f) {
     }
 }
 
+void write(Writer& w, const CensusWord& c) {
+    w.u32(c.context);
+    w.u32(c.generation);
+    w.u8(c.present ? 1 : 0);
+    w.u64(c.ballot);
+    w.u64(c.accepted);
+    w.u64(c.decided);
+    write(w, c.members);
+    write(w, c.dead);
+    write(w, c.list);
+}
+
 std::optional<Alarm> read_alarm(Reader& r, std::uint32_t ranks) {
     Alarm a;
     const std::uint8_t kind = r.u8();
@@ -90,17 +106,65 @@ std::optional<Alarm> read_alarm(Reader& r, std::uint32_t ranks) {
     return a;
 }
 
+// Fails the reader at a range outside the world.
+Ranges read_ranges(Reader& r, std::uint32_t ranks) {
+    Ranges out;
+    const std::size_t count = r.u32();
+    if (!r.ok() || r.left() < count * 8) {
+        r.fail();
+        return out;
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+        const Range range{.first = r.u32(), .count = r.u32()};
+        if (range.first >= ranks || range.count > ranks - range.first) {
+            r.fail();
+            return out;
+        }
+        out.push_back(range);
+    }
+    return out;
+}
+
 std::optional<Inquiry> read_inquiry(Reader& r, std::uint32_t ranks) {
     Inquiry q;
     q.head = read_head(r);
-    const std::size_t count = r.u32();
-    if (!r.ok() || r.left() != count * 8) return std::nullopt;
-    for (std::size_t i = 0; i < count; ++i) {
-        const Range range{.first = r.u32(), .count = r.u32()};
-        if (range.first >= ranks || range.count > ranks - range.first) return std::nullopt;
-        q.members.push_back(range);
-    }
+    q.members = read_ranges(r, ranks);
+    if (!r.done()) return std::nullopt;
     return q;
+}
+
+// As a list of ranks comes from ranges_of(): rising, apart, none empty. One group has one form.
+bool tidy(const Ranges& ranges) {
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+        if (ranges[i].count == 0) return false;
+        if (i > 0 && ranges[i].first <= ranges[i - 1].first + ranges[i - 1].count) return false;
+    }
+    return true;
+}
+
+std::optional<CensusWord> read_census(Reader& r, std::uint32_t ranks) {
+    CensusWord c;
+    c.context = r.u32();
+    c.generation = r.u32();
+    const std::uint8_t present = r.u8();
+    c.present = present != 0;
+    c.ballot = r.u64();
+    c.accepted = r.u64();
+    c.decided = r.u64();
+    c.members = read_ranges(r, ranks);
+    c.dead = read_ranges(r, ranks);
+    c.list = read_ranges(r, ranks);
+    if (!r.done() || present > 1 || c.decided > c.accepted || c.accepted > c.ballot)
+        return std::nullopt;
+    for (const std::uint64_t ballot : {c.ballot, c.accepted, c.decided}) {
+        const auto coordinator = static_cast<std::uint32_t>(ballot);
+        if (ballot >> 32 > kMaxRound) return std::nullopt;
+        if (ballot != 0 && (ballot >> 32 == 0 || !contains(c.members, coordinator)))
+            return std::nullopt;
+    }
+    const bool listed = !c.list.empty() == (c.accepted != 0);
+    if (!listed || !tidy(c.members) || !tidy(c.dead) || !tidy(c.list)) return std::nullopt;
+    return c;
 }
 
 std::optional<Answer> read_answer(Reader& r, std::uint32_t ranks) {
@@ -182,6 +246,7 @@ std::optional<Rumour> parse_rumour(ByteSpan block, std::uint32_t ranks) {
     if (kind == 1) return keep(read_inquiry(r, ranks));
     if (kind == 2) return keep(read_answer(r, ranks));
     if (kind == 3) return keep(read_farewell(r));
+    if (kind == 4) return keep(read_census(r, ranks));
     return std::nullopt;
 }
 

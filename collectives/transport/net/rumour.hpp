@@ -1,7 +1,7 @@
 #pragma once
-// What ranks tell each other over the overlay: alarms, inquiries, answers and farewells, as
-// bytes. Parsers are
-// pure and believe nothing: ranks, kinds, counts and lengths are checked against the world's size.
+// What ranks tell each other over the overlay: alarms, inquiries, answers, farewells and words of a
+// census, as bytes. Parsers are pure and believe nothing: ranks, kinds, counts and lengths are
+// checked against the world's size.
 //
 // A frame's payload is a row of blocks [size u32][rumour]; none at all is a heartbeat. Alarms
 // and farewells are told apart by what they say, the others by (origin, sequence): each is passed
@@ -57,10 +57,28 @@ struct Farewell {
 };
 constexpr std::size_t kMaxFarewell = 4'096;
 
+/// All that a member holds in a count of who is left of a group (census.hpp). The group is its
+/// context and members; `generation` tells its counts apart. Ballots: (round, coordinator); 0:
+/// none.
+struct CensusWord {
+    ContextId context = 0;
+    std::uint32_t generation = 0;
+    bool present = false;        // somebody waits there
+    std::uint64_t ballot = 0;    // the highest it knows: earlier ones bind it no more
+    std::uint64_t accepted = 0;  // the ballot of `list`
+    std::uint64_t decided = 0;   // the ballot that `list` was decided at
+    Ranges members;
+    Ranges dead;
+    Ranges list;
+    bool operator==(const CensusWord&) const = default;
+};
+constexpr std::uint32_t kMaxRound = 1U << 30;
+
 struct Rumour {
+    using Body = std::variant<Alarm, Inquiry, Answer, Farewell, CensusWord>;
     std::uint32_t origin = 0;
-    std::uint64_t sequence = 0;  // of inquiries and answers
-    std::variant<Alarm, Inquiry, Answer, Farewell> body;
+    std::uint64_t sequence = 0;  // of inquiries, answers and words
+    Body body;
 };
 constexpr std::size_t kMaxText = 1'000;
 void write(Writer& w, const OperationHead& head);
