@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""A rank of four dies, stops, naps, sleeps, goes elsewhere, or the job is aborted: at a random moment.
+"""A rank of four dies, stops, naps, sleeps, goes elsewhere, or the job is aborted: when, is random.
 
 Every other rank says who it was and what became of it within its patience; after a death, shrink()
-gives a communicator that works, and one that was stopped meanwhile is told; nothing is left over. `--runs 200` by hand.
+gives a communicator that works, and whoever was stopped meanwhile is told; nothing is left over.
+`--runs 200` by hand.
 """
 import argparse
 import collections
