@@ -338,6 +338,89 @@ TEST_CASE("one that does not come is waited for and named", "[unit]") {
     CHECK(c.survivors() == std::vector<std::uint32_t>{0});
 }
 
+CensusWord word_of(std::uint64_t ballot, std::uint64_t accepted = 0, std::uint64_t decided = 0) {
+    CensusWord w;
+    w.present = true;
+    w.ballot = ballot;
+    w.accepted = accepted;
+    w.decided = decided;
+    if (accepted != 0) w.list = {{0, 2}};
+    return w;
+}
+
+TEST_CASE("what is out of date, or comes from the dead, binds nobody", "[unit]") {
+    Census c(2, {0, 1, 2, 3, 4}, kPeriod);
+    auto now = Clock::time_point(std::chrono::hours(1));
+    const std::uint64_t first = ballot_of(1, 0);
+    const std::uint64_t later = ballot_of(2, 1);
+    c.join(now, kSuspicion);
+    c.hear(1, word_of(later), now);
+    REQUIRE(c.speak(now)->ballot == later);
+    SECTION("a proposal of an earlier ballot") {
+        c.hear(0, word_of(first, first), now);
+        c.tick(now += 2 * kPeriod);
+        const auto word = c.speak(now);
+        REQUIRE(word);
+        CHECK(word->accepted == 0);
+    }
+    SECTION("a decision of an earlier ballot, but one of this") {
+        c.hear(0, word_of(first, first, first), now);
+        CHECK_FALSE(c.decided());
+        c.hear(3, word_of(later, later, later), now);
+        CHECK(c.decided());
+        CHECK(c.counted_out());
+    }
+    SECTION("what a dead member said, and a dead member's ballot") {
+        c.dead(0, now);
+        c.dead(1, now);  // so this one leads, above what others follow
+        const auto word = c.speak(now);
+        REQUIRE(word);
+        CHECK(word->ballot == ballot_of(3, 2));
+        CHECK(word->dead == Ranges{{0, 2}});
+        c.hear(1, word_of(ballot_of(9, 1), ballot_of(9, 1), ballot_of(9, 1)), now);
+        CHECK_FALSE(c.decided());
+        c.hear(3, word_of(ballot_of(5, 0)), now);
+        CHECK(c.speak(now)->ballot == ballot_of(6, 2));
+    }
+    SECTION("another death begins another ballot") {
+        c.dead(0, now);
+        c.dead(1, now);
+        const std::uint64_t mine = c.speak(now)->ballot;
+        c.hear(3, word_of(mine), now);
+        c.dead(4, now);
+        const auto word = c.speak(now);
+        REQUIRE(word);
+        CHECK(round_of(word->ballot) == round_of(mine) + 1);
+        CHECK(word->accepted == 0);
+    }
+}
+
+TEST_CASE("a decision is carried on; what was accepted only while somebody may know of it",
+          "[unit]") {
+    auto now = Clock::time_point(std::chrono::hours(1));
+    Census c(1, {0, 1, 2, 3}, kPeriod);
+    c.join(now, kSuspicion);
+    const std::uint64_t old = ballot_of(1, 0);
+    c.hear(0, word_of(old), now);
+    c.dead(0, now);  // the coordinator
+    const std::uint64_t mine = c.speak(now)->ballot;
+    REQUIRE(coordinator_of(mine) == 1);
+    const bool decided = GENERATE(true, false);
+    c.hear(2, word_of(mine, old, decided ? old : 0), now);
+    const bool all = GENERATE(true, false);
+    if (all) {
+        c.hear(3, word_of(mine), now);
+    } else {
+        c.dead(3, now);
+        const std::uint64_t then = c.speak(now)->ballot;
+        c.hear(2, word_of(then, old, decided ? old : 0), now);
+    }
+    const auto word = c.speak(now);
+    REQUIRE(word);
+    CHECK(word->accepted == word->ballot);
+    CHECK(word->list == (decided ? Ranges{{0, 2}} : all ? Ranges{{1, 3}} : Ranges{{1, 2}}));
+}
+
 TEST_CASE("half of the members is enough with the lowest of them only", "[unit]") {
     const std::uint32_t me = GENERATE(0U, 2U);
     Census c(me, {0, 1, 2, 3}, kPeriod);

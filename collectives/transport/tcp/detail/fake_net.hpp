@@ -93,6 +93,9 @@ class FakeNet::Control final : public NetControl {
         take({.fd = fds[1], .peer = rank_, .purpose = purpose, .tag = tag});
         return Connection{.fd = fds[0], .peer = peer, .purpose = purpose, .tag = tag};
     }
+    Survivors survivors(const Group&, Clock::time_point, const std::function<void()>&) override {
+        return {};
+    }
     void leave() override {}
 
   private:
