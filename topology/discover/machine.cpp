@@ -171,6 +171,23 @@ std::string why_left_out(const fs::path& nic) {
     return {};
 }
 
+void add_addresses(MachineNic& nic, const std::string& name,
+                   const std::vector<InterfaceAddress>& addresses) {
+    for (const InterfaceAddress& a : addresses) {
+        if (a.interface != name) continue;
+        nic.addresses.push_back(a);
+        const std::string subnet = subnet_of(a);
+        const bool ipv6 = subnet.find(':') != subnet.npos;
+        const auto first6 =
+            std::find_if(nic.subnets.begin(), nic.subnets.end(),
+                         [](const std::string& s) { return s.find(':') != s.npos; });
+        if (subnet.empty() ||
+            std::find(nic.subnets.begin(), nic.subnets.end(), subnet) != nic.subnets.end())
+            continue;
+        nic.subnets.insert(ipv6 ? nic.subnets.end() : first6, subnet);
+    }
+}
+
 MachineNic read_nic(const fs::path& sysfs, const std::string& name,
                     const std::vector<InterfaceAddress>& addresses) {
     const fs::path at = sysfs / "class/net" / name;
@@ -187,21 +204,17 @@ MachineNic read_nic(const fs::path& sysfs, const std::string& name,
         if (nic.rate == Bandwidth{})
             nic.rate = rdma_rate(at / "device/infiniband" / devices.front());
     }
-    for (const InterfaceAddress& a : addresses) {
-        if (a.interface != name) continue;
-        nic.addresses.push_back(a);
-        const std::string subnet = subnet_of(a);
-        const bool ipv6 = subnet.find(':') != subnet.npos;
-        const auto first6 =
-            std::find_if(nic.subnets.begin(), nic.subnets.end(),
-                         [](const std::string& s) { return s.find(':') != s.npos; });
-        if (subnet.empty() ||
-            std::find(nic.subnets.begin(), nic.subnets.end(), subnet) != nic.subnets.end())
-            continue;
-        nic.subnets.insert(ipv6 ? nic.subnets.end() : first6, subnet);
-    }
+    add_addresses(nic, name, addresses);
     nic.left_out = why_left_out(at);
     if (nic.left_out.empty() && nic.subnets.empty()) nic.left_out = "no address";
+    return nic;
+}
+
+/// An interface that has an address and no folder.
+MachineNic unseen_nic(const std::string& name, const std::vector<InterfaceAddress>& addresses) {
+    MachineNic nic;
+    nic.name = plain(name);
+    add_addresses(nic, name, addresses);
     return nic;
 }
 
@@ -328,6 +341,14 @@ Machine read_machine(const std::string& sysfs, const std::vector<InterfaceAddres
         // bonding_masters and its like are files.
         if (there(fs::path(sysfs) / "class/net" / nic / "type"))
             m.nics.push_back(read_nic(sysfs, nic, addresses));
+    }
+    // Where /sys shows another network than this process has, the addresses are what is known.
+    for (const InterfaceAddress& a : addresses) {
+        const bool known = std::any_of(m.nics.begin(), m.nics.end(), [&](const MachineNic& n) {
+            return n.name == plain(a.interface);
+        });
+        if (!known && !subnet_of(a).empty() && m.nics.size() < kMostNics)
+            m.nics.push_back(unseen_nic(a.interface, addresses));
     }
     read_soft_rdma(sysfs, m);
     // Where there is a real port, virtual ones belong to containers and tunnels of this machine.

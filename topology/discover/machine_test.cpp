@@ -115,6 +115,19 @@ TEST_CASE("where every port is virtual, they are the ports", "[unit]") {
     CHECK(m.nics[0].driver.empty());
 }
 
+TEST_CASE("an interface without a folder is known by its addresses", "[unit]") {
+    MadeUpSysfs sys;
+    sys.nic("eth0", "", "", "1000");
+    const Machine m = read_machine(
+        sys.root(), {{"eth1", "10.1.0.1", 24}, {"eth1", "fd00::1", 64}, {"lo", "127.0.0.1", 8}},
+        "h");
+    REQUIRE(m.nics.size() == 2);
+    CHECK(m.nics[0].left_out == "no address");
+    CHECK(m.nics[1].name == "eth1");
+    CHECK(m.nics[1].left_out.empty());
+    CHECK(m.nics[1].subnets.size() == 2);
+}
+
 TEST_CASE("a GPU's nearest NICs are behind its own switch", "[unit]") {
     MadeUpSysfs sys;
     sys.nic("eth0", "pci0000:10/0000:10:01.0/0000:11:00.0/0000:13:00.0", "mlx5_core", "400000", 0);
