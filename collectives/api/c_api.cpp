@@ -1,5 +1,6 @@
 // The C functions of weft.h: arguments checked, exceptions turned into results. No logic of its
 // own.
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <fmt/format.h>
@@ -24,8 +25,22 @@ using live::c::refuse;
 using live::c::scaled_sum;
 using live::c::to_type;
 
+/// One operation, or those of a group, one a communicator.
 struct weft_request {
-    std::unique_ptr<live::Request> request;
+    std::vector<std::unique_ptr<live::Request>> parts;
+    [[nodiscard]] bool test() const {
+        return std::all_of(parts.begin(), parts.end(), [](const auto& p) { return p->test(); });
+    }
+    [[nodiscard]] bool wait(live::Clock::time_point until) const {
+        return std::all_of(parts.begin(), parts.end(),
+                           [&](const auto& p) { return p->wait(until); });
+    }
+    [[nodiscard]] weft::Status status() const {
+        weft::Status all = weft::Done{};
+        for (const auto& p : parts)
+            if (const weft::Status s = p->status(); all && !s) all = s;
+        return all;
+    }
 };
 
 namespace {
@@ -111,10 +126,47 @@ weft_result_t adopt(weft_comm& parent, weft::Outcome<std::unique_ptr<live::Comm>
     return WEFT_SUCCESS;
 }
 
+weft_result_t give(weft_request_t* request, std::vector<std::unique_ptr<live::Request>> parts) {
+    *request = new weft_request{std::move(parts)};
+    return WEFT_SUCCESS;
+}
+
 weft_result_t run(weft_comm_t comm, weft_request_t* request, const live::CollectiveCall& call) {
     live::Comm& c = *at(comm).comm;
     if (!request) return of(c.run(call));
-    *request = new weft_request{c.start(call)};
+    std::vector<std::unique_ptr<live::Request>> parts;
+    parts.push_back(c.start(call));
+    return give(request, std::move(parts));
+}
+
+/// What this thread has noted since weft_group_start(), by communicator in order of first use.
+struct Group {
+    int depth = 0;
+    std::vector<std::pair<live::Comm*, std::vector<live::PairMessage>>> messages;
+};
+Group& group() {
+    // A group is of the thread that opened it, as in NCCL.
+    static thread_local Group open;
+    return open;
+}
+
+weft_result_t message(live::PairMessage::Way way, void* data, std::size_t count,
+                      weft_datatype_t type, int peer, weft_comm_t comm, weft_request_t* request) {
+    live::Comm& c = *at(comm).comm;
+    if (peer < 0) refuse("peer", std::to_string(peer), "a rank");
+    const live::PairMessage m{way, static_cast<std::uint32_t>(peer), data, count, to_type(type)};
+    Group& open = group();
+    if (open.depth == 0) {
+        if (!request) return of(c.run({&m, 1}));
+        std::vector<std::unique_ptr<live::Request>> parts;
+        parts.push_back(c.start({&m, 1}));
+        return give(request, std::move(parts));
+    }
+    if (request) refuse("request", "one in a group", "NULL: weft_group_end() gives the group's");
+    auto found = std::find_if(open.messages.begin(), open.messages.end(),
+                              [&](const auto& of) { return of.first == &c; });
+    if (found == open.messages.end()) found = open.messages.insert(found, {&c, {}});
+    found->second.push_back(m);
     return WEFT_SUCCESS;
 }
 
@@ -356,11 +408,51 @@ weft_result_t weft_barrier(weft_comm_t comm) {
     return guarded([&] { return of(at(comm).comm->barrier()); });
 }
 
+weft_result_t weft_send(const void* data, size_t count, weft_datatype_t type, int peer,
+                        weft_comm_t comm, weft_request_t* request) {
+    return guarded([&] {
+        // Never written to: a message has one kind of pointer.
+        return message(live::PairMessage::Way::kSend, const_cast<void*>(data), count, type, peer,
+                       comm, request);
+    });
+}
+
+weft_result_t weft_recv(void* data, size_t count, weft_datatype_t type, int peer, weft_comm_t comm,
+                        weft_request_t* request) {
+    return guarded([&] {
+        return message(live::PairMessage::Way::kReceive, data, count, type, peer, comm, request);
+    });
+}
+
+weft_result_t weft_group_start(void) {
+    return guarded([&] {
+        ++group().depth;
+        return WEFT_SUCCESS;
+    });
+}
+
+weft_result_t weft_group_end(weft_request_t* request) {
+    return guarded([&] {
+        Group& open = group();
+        if (open.depth == 0) refuse("group", "none", "weft_group_start() before");
+        if (open.depth > 1 && request)
+            refuse("request", "one of an inner group", "NULL: the outermost group's end gives it");
+        if (--open.depth > 0) return WEFT_SUCCESS;
+        const auto messages = std::exchange(open.messages, {});
+        for (const auto& [comm, list] : messages) comm->check(list);
+        weft_request all;
+        for (const auto& [comm, list] : messages) all.parts.push_back(comm->start(list));
+        if (request) return give(request, std::move(all.parts));
+        (void)all.wait(live::Clock::time_point::max());
+        return of(all.status());
+    });
+}
+
 weft_result_t weft_test(weft_request_t request) {
     return guarded([&] {
         if (!request) refuse("request", "a null pointer", "a request");
-        if (!request->request->test()) return WEFT_IN_PROGRESS;
-        return of(request->request->status());
+        if (!request->test()) return WEFT_IN_PROGRESS;
+        return of(request->status());
     });
 }
 
@@ -371,16 +463,16 @@ weft_result_t weft_wait(weft_request_t request, double seconds) {
                                ? live::Clock::time_point::max()
                                : live::Clock::now() + std::chrono::nanoseconds(
                                                           static_cast<std::int64_t>(seconds * 1e9));
-        if (!request->request->wait(until))
+        if (!request->wait(until))
             return fail(WEFT_TIMED_OUT, fmt::format("not finished after {} s", seconds));
-        return of(request->request->status());
+        return of(request->status());
     });
 }
 
 weft_result_t weft_request_free(weft_request_t request) {
     return guarded([&] {
         if (!request) refuse("request", "a null pointer", "a request");
-        if (!request->request->test())
+        if (!request->test())
             refuse("request", "an operation under way", "one that is finished: weft_wait()");
         delete request;
         return WEFT_SUCCESS;

@@ -113,6 +113,66 @@ TEST_CASE("collectives through the C functions, blocking and not", "[unit]") {
     });
 }
 
+TEST_CASE("messages between pairs, alone and in groups, through the C functions", "[unit]") {
+    in_world(3, [](weft_comm_t comm) {
+        const int rank = weft_comm_rank(comm);
+        const int next = (rank + 1) % 3;
+        const int before = (rank + 2) % 3;
+        std::vector<double> mine(40'000, rank);
+        std::vector<double> theirs(mine.size(), -1);
+        std::vector<double> own(3, -1);
+        const auto send = [&](std::size_t n, int peer, weft_request_t* q) {
+            return weft_send(mine.data(), n, WEFT_FLOAT64, peer, comm, q);
+        };
+        const auto recv = [&](std::vector<double>& to, std::size_t n, int peer, weft_request_t* q) {
+            return weft_recv(to.data(), n, WEFT_FLOAT64, peer, comm, q);
+        };
+        // One after the other, as whoever has no group must.
+        if (rank == 0) good(send(5, 1, nullptr), "send");
+        if (rank == 1) good(recv(theirs, 5, 0, nullptr), "recv");
+        require(rank != 1 || theirs[4] == 0, "alone");
+        // A ring, and to oneself, blocking and not; groups within groups are one.
+        for (const bool waits : {true, false}) {
+            std::fill(theirs.begin(), theirs.end(), -1.0);
+            good(weft_group_start(), "start");
+            good(send(mine.size(), next, nullptr), "noted");
+            good(weft_group_start(), "inner");
+            good(recv(own, 3, rank, nullptr), "noted");
+            good(send(3, rank, nullptr), "noted");
+            weft_request_t request = nullptr;
+            require(weft_group_end(&request) == WEFT_INVALID_ARGUMENT, "of the outermost");
+            good(weft_group_end(nullptr), "inner");
+            good(recv(theirs, mine.size(), before, nullptr), "noted");
+            require(send(1, next, &request) == WEFT_INVALID_ARGUMENT, "no request in a group");
+            require(theirs[0] == -1, "nothing yet");
+            good(weft_group_end(waits ? nullptr : &request), "end");
+            if (!waits) {
+                good(weft_wait(request, -1), "wait");
+                good(weft_request_free(request), "free");
+            }
+            require(theirs.back() == before && own[2] == rank, "arrived");
+        }
+        weft_request_t sent = nullptr;
+        weft_request_t came = nullptr;
+        good(send(0, next, &sent), "nothing, not waiting");
+        good(recv(theirs, 0, before, &came), "nothing, not waiting");
+        good(weft_wait(came, -1), "wait");
+        good(weft_wait(sent, -1), "wait");
+        good(weft_request_free(came), "free");
+        good(weft_request_free(sent), "free");
+        require(weft_group_end(nullptr) == WEFT_INVALID_ARGUMENT, "no group");
+        require(send(1, 3, nullptr) == WEFT_INVALID_ARGUMENT, "no such rank");
+        require(send(1, -1, nullptr) == WEFT_INVALID_ARGUMENT, "no rank");
+        require(send(1, rank, nullptr) == WEFT_INVALID_ARGUMENT, "alone to oneself");
+        good(weft_group_start(), "start");
+        weft_request_t nothing = nullptr;
+        good(weft_group_end(&nothing), "an empty group");
+        good(weft_test(nothing), "is done");
+        good(weft_request_free(nothing), "free");
+        good(weft_barrier(comm), "barrier");
+    });
+}
+
 TEST_CASE("groups, decisions and counters through the C functions", "[unit]") {
     in_world(2, [](weft_comm_t comm) {
         weft_comm_t half = nullptr;

@@ -54,20 +54,25 @@ double seconds_since(Clock::time_point then) {
 
 Request::~Request() {
     // The engine has the caller's buffers until then; it gives up by itself in the end.
-    if (!handle_) return;
     (void)wait(Clock::time_point::max());
 }
 
 bool Request::test() {
-    return comm_->world_->engine().test(handle_);
+    Engine& engine = comm_->world_->engine();
+    return std::all_of(handles_.begin(), handles_.end(),
+                       [&](const Handle& h) { return engine.test(h); });
 }
 
 bool Request::wait(Clock::time_point until) {
-    return comm_->world_->engine().wait(handle_, until);
+    Engine& engine = comm_->world_->engine();
+    return std::all_of(handles_.begin(), handles_.end(),
+                       [&](const Handle& h) { return engine.wait(h, until); });
 }
 
 Status Request::status() {
-    Status s = comm_->world_->engine().status(handle_);
+    Status s = Done{};
+    for (const Handle& h : handles_)
+        if (s) s = comm_->world_->engine().status(h);
     if (!noted_) {
         noted_ = true;
         record_.seconds = seconds_since(began_);
@@ -82,7 +87,8 @@ Comm::Comm(std::shared_ptr<World> world) : Comm(world, 0, everybody(world->ranks
 Comm::Comm(std::shared_ptr<World> world, ContextId context, std::vector<std::uint32_t> members)
     : world_(std::move(world)),
       shape_(world_->shape(members)),
-      communicator_(world_->engine(), context, std::move(members)) {}
+      communicator_(world_->engine(), context, std::move(members)),
+      pairs_(*world_, communicator_) {}
 
 Comm::~Comm() {
     // Before the plans that its operations run.
@@ -197,8 +203,28 @@ std::unique_ptr<Request> Comm::start(const CollectiveCall& call) {
     request->plan_ = std::move(p.plan);
     request->scaled_ = std::move(p.scaled);
     request->record_ = std::move(p.record);
-    request->handle_ = communicator_.start(*request->plan_, p.call);
+    request->handles_.push_back(communicator_.start(*request->plan_, p.call));
     return request;
+}
+
+std::unique_ptr<Request> Comm::start(std::span<const PairMessage> group) {
+    check(group);
+    std::unique_ptr<Request> request(new Request);
+    request->comm_ = this;
+    request->began_ = Clock::now();
+    request->record_ = {
+        .collective = Collective::kSendRecv,
+        .plan = fmt::format("{} message{}", group.size(), group.size() == 1 ? "" : "s"),
+        .why = "pair by pair"};
+    for (const PairMessage& m : group) request->record_.bytes += m.count * size_of(m.dtype);
+    request->handles_ = pairs_.start(group);
+    return request;
+}
+
+Status Comm::run(std::span<const PairMessage> group) {
+    const std::unique_ptr<Request> request = start(group);
+    (void)request->wait(Clock::time_point::max());
+    return request->status();
 }
 
 Status Comm::barrier() {
@@ -217,6 +243,7 @@ Outcome<std::unique_ptr<Comm>> Comm::split(std::int32_t colour, std::int32_t key
         std::uint32_t next_context;
         std::uint32_t rank;
     };
+    constexpr std::uint64_t kMost = kShrunk;
     const Wish mine{colour, key, world_->next_context(), rank()};
     std::vector<Wish> all(ranks());
     WEFT_TRY(run({.collective = Collective::kAllGather,
@@ -224,16 +251,21 @@ Outcome<std::unique_ptr<Comm>> Comm::split(std::int32_t colour, std::int32_t key
                   .output = all.data(),
                   .count = sizeof(Wish),
                   .dtype = DataType::kU8}));
-    ContextId next = 0;
-    std::vector<std::int32_t> colours;
+    std::uint64_t next = 0;
+    std::map<std::int32_t, std::uint32_t> sizes;  // by colour
     for (const Wish& w : all) {
-        next = std::max(next, w.next_context);
-        colours.push_back(w.colour);
+        next = std::max<std::uint64_t>(next, w.next_context);
+        if (w.colour >= 0) ++sizes[w.colour];
     }
-    std::sort(colours.begin(), colours.end());
-    colours.erase(std::unique(colours.begin(), colours.end()), colours.end());
-    std::erase_if(colours, [](std::int32_t c) { return c < 0; });
-    world_->used_contexts_below(next + static_cast<ContextId>(colours.size()));
+    std::uint64_t mine_from = next;
+    for (const auto& [c, size] : sizes) {
+        if (c == colour) mine_from = next;
+        next += contexts_of(size);
+    }
+    if (next > kMost)
+        return LiveError{.what = "the world has no room for another communicator",
+                         .rank = static_cast<int>(world_->rank())};
+    world_->used_contexts_below(static_cast<ContextId>(next));
     if (colour < 0) return std::unique_ptr<Comm>();
     std::erase_if(all, [&](const Wish& w) { return w.colour != colour; });
     std::stable_sort(all.begin(), all.end(),
@@ -243,15 +275,15 @@ Outcome<std::unique_ptr<Comm>> Comm::split(std::int32_t colour, std::int32_t key
         WEFT_CHECK(w.rank < ranks(), "rank {} of {}", w.rank, ranks());
         group.push_back(members()[w.rank]);
     }
-    const auto index = std::lower_bound(colours.begin(), colours.end(), colour) - colours.begin();
     return std::unique_ptr<Comm>(
-        new Comm(world_, next + static_cast<ContextId>(index), std::move(group)));
+        new Comm(world_, static_cast<ContextId>(mine_from), std::move(group)));
 }
 
 ContextId Comm::context_of(const std::vector<std::uint32_t>& living) const {
     std::uint64_t name = mix64(mix64(communicator_.context(), 0x5348524bU), shrinks_);
     for (const std::uint32_t m : living) name = mix64(name, m);
-    return static_cast<ContextId>(name >> 32) | kShrunk;
+    const auto members = static_cast<std::uint32_t>(living.size());
+    return kShrunk + static_cast<ContextId>(name >> 32) % (kShrunk - contexts_of(members));
 }
 
 Outcome<std::unique_ptr<Comm>> Comm::shrink() {

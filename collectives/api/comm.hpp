@@ -4,7 +4,8 @@
 //
 // Order. All members call the same collectives in the same order; a difference is an error that
 // names two of them. Calls that block and calls that return a request are two kinds: a collective
-// is called the same way by all members.
+// is called the same way by all members. Messages between pairs (pairs.hpp) have no place in that
+// order.
 // Blocking collectives of ranks of one host go through shared memory without messages and reduce in
 // order of ranks (shared.hpp); the others by a Plan.
 // Errors break a communicator at all its members; shrink() makes a new one of those that live.
@@ -15,9 +16,11 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "collectives/api/pairs.hpp"
 #include "collectives/api/world.hpp"
 #include "collectives/plan/plan.hpp"
 #include "collectives/runtime/communicator.hpp"
@@ -63,7 +66,7 @@ struct Counters {
 
 class Comm;
 
-/// An operation under way. Ends before its communicator.
+/// An operation under way, or a group of messages. Ends before its communicator.
 class Request {
   public:
     /// Waits until it is finished.
@@ -80,7 +83,7 @@ class Request {
     friend class Comm;
     Request() = default;
     Comm* comm_ = nullptr;
-    Handle handle_;
+    std::vector<Handle> handles_;
     std::shared_ptr<const PreparedPlan> plan_;
     std::vector<std::byte> scaled_;  // a pre-multiplied input
     OperationRecord record_;
@@ -107,6 +110,10 @@ class Comm {
     Status run(const CollectiveCall& call);
     /// The buffers stay in place until the request is finished; the communicator outlives it.
     [[nodiscard]] std::unique_ptr<Request> start(const CollectiveCall& call);
+    /// Messages to and from members, all under way at once; done when all are. ConfigError, and
+    /// nothing has happened, for what makes no sense.
+    Status run(std::span<const PairMessage> group);
+    [[nodiscard]] std::unique_ptr<Request> start(std::span<const PairMessage> group);
     /// Returns after all members have called it.
     Status barrier();
 
@@ -130,6 +137,7 @@ class Comm {
     [[nodiscard]] Counters counters() const;
     /// ConfigError when the arguments make no sense.
     void check(const CollectiveCall& call) const;
+    void check(std::span<const PairMessage> group) const { pairs_.check(group); }
     /// What would run: plan and reason.
     [[nodiscard]] OperationRecord explain(const CollectiveCall& call);
 
@@ -160,6 +168,7 @@ class Comm {
     std::shared_ptr<World> world_;
     GroupShape shape_;
     Communicator communicator_;
+    Pairs pairs_;
     std::unique_ptr<SharedCollectives> shared_;
     std::atomic<SharedCollectives*> shared_now_{nullptr};  // for other threads
     bool shared_tried_ = false;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/units.hpp"
+#include "collectives/api/pairs.hpp"
 #include "collectives/transport/between_processes.hpp"
 #include "collectives/transport/composite.hpp"
 #include "collectives/transport/fault/fault.hpp"
@@ -149,6 +150,7 @@ Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t ra
     if (!control) return control.error();
     world->control_ = std::move(control.value());
     world->place_->publish(*world->control_, options.host);
+    world->next_context_ = contexts_of(ranks);
 
     std::unique_ptr<Endpoint> near;
     ProcessEndpoint far;

@@ -78,7 +78,7 @@ class World {
     [[nodiscard]] const JobFabric& place() const { return *place_; }
     /// Of the ranks that share memory with this one; null without.
     [[nodiscard]] ShmEndpoint* shared_memory() const { return shm_; }
-    /// The next context that nobody at this rank has used.
+    /// The first of the contexts that nobody at this rank has used (pairs.hpp).
     [[nodiscard]] ContextId next_context() const { return next_context_; }
     void used_contexts_below(ContextId context) {
         next_context_ = std::max(next_context_, context);

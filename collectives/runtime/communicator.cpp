@@ -26,6 +26,12 @@ Communicator::Communicator(Engine& engine, ContextId context, std::vector<std::u
     rank_ = static_cast<std::uint32_t>(self - members_.begin());
 }
 
+Communicator::Communicator(Communicator& whole, ContextId context,
+                           std::vector<std::uint32_t> members)
+    : Communicator(whole.engine_, context, std::move(members)) {
+    whole_ = &whole.whole();
+}
+
 Communicator::~Communicator() {
     engine_.forget(*this);
 }

@@ -27,6 +27,9 @@ struct Call {
     std::uint64_t count = 0;  // elements: of the vector, or of one block (Binding::count)
     DataType dtype = DataType::kF32;
     ReduceOp op = ReduceOp::kSum;
+    /// Of a message of no elements: one byte goes instead, so that its ends meet. The buffers are
+    /// that byte.
+    bool token = false;
 };
 
 /// A slice that has arrived and been applied; for tests and traces.
@@ -46,6 +49,9 @@ class Communicator {
     /// A group: world ranks in order of group rank, this one among them; `context` is agreed by
     /// all of them and used for no other group that shares a rank with it.
     Communicator(Engine& engine, ContextId context, std::vector<std::uint32_t> members);
+    /// A part of a group, by world ranks: an error of the part or of the whole breaks both, with
+    /// all other parts, at every member of the whole. Ends before the whole.
+    Communicator(Communicator& whole, ContextId context, std::vector<std::uint32_t> members);
     ~Communicator();
     Communicator(const Communicator&) = delete;
     Communicator& operator=(const Communicator&) = delete;
@@ -72,7 +78,11 @@ class Communicator {
     friend class Engine;
     friend class Executor;
 
+    /// Itself if it is no part.
+    [[nodiscard]] Communicator& whole() { return whole_ != nullptr ? *whole_ : *this; }
+
     Engine& engine_;
+    Communicator* whole_ = nullptr;
     ContextId context_;
     std::vector<std::uint32_t> members_;
     std::uint32_t rank_ = 0;

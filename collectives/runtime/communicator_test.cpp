@@ -123,6 +123,64 @@ void for_each_plan(std::uint32_t n, const std::function<void(const PlanTemplate&
         }
 }
 
+TEST_CASE("parts of a communicator have operations of their own and one fate", "[unit]") {
+    constexpr std::uint32_t kRanks = 3;
+    const auto transport = transports().at("inproc").make({.ranks = kRanks, .planes = 2});
+    AlgorithmParams params;
+    params.slice = Bytes{4096};
+    const PlanTemplate plan =
+        build_plan(Collective::kSendRecv, "", {.n = 2, .uniform = false}, params);
+    std::mutex mutex;
+    std::string told;
+    std::atomic<std::uint32_t> over{0};
+    run_ranks(kRanks, [&](std::uint32_t r) {
+        const Rank rank(*transport, r, 20s);
+        Communicator whole(rank.engine());
+        if (r < 2) {
+            Communicator there(whole, 1, {0, 1});
+            Communicator back(whole, 2, {1, 0});
+            const PreparedPlan out(plan, r);
+            const PreparedPlan home(plan, 1 - r);
+            for (const std::uint64_t count : {0UL, 1UL, 50'000UL}) {
+                std::vector<float> mine(count + 1, static_cast<float>(r));
+                std::vector<float> theirs(count + 1);
+                const auto call = [&](bool sends) {
+                    return Call{
+                        .buffers = {sends ? mine.data() : nullptr, sends ? nullptr : theirs.data()},
+                        .count = count,
+                        .token = count == 0};
+                };
+                const Handle a = there.start(out, call(r == 0));
+                const Handle b = back.start(home, call(r == 1));
+                for (const Handle& h : {b, a})
+                    if (!rank.engine().wait(h, Clock::now() + 20s))
+                        throw std::runtime_error("a hang");
+                if (count > 0 && theirs[count - 1] != static_cast<float>(1 - r))
+                    throw std::runtime_error("wrong data");
+            }
+            // Ends that differ break the whole, for the third rank too.
+            std::vector<float> data(9);
+            const Status s = there.run(
+                out, {.buffers = {r == 0 ? data.data() : nullptr, data.data()}, .count = 8 + r});
+            if (s) throw std::runtime_error("it cannot have worked");
+        }
+        const auto until = Clock::now() + 20s;
+        std::vector<float> one(1);
+        AlgorithmParams all;
+        const PreparedPlan sum(
+            build_plan(Collective::kAllReduce, "ring", {.n = kRanks, .uniform = false}, all), r);
+        const Status s = whole.run(sum, {.buffers = {one.data(), one.data()}, .count = 1});
+        {
+            const std::lock_guard lock(mutex);
+            if (r == 2) told = s ? "it cannot have worked" : to_string(s.error());
+        }
+        ++over;
+        while (over < kRanks && Clock::now() < until) std::this_thread::sleep_for(1ms);
+    });
+    CHECK_THAT(told,
+               Catch::Contains("count") && Catch::Contains("rank 0") && Catch::Contains("rank 1"));
+}
+
 TEST_CASE("every algorithm, n = 1..16: live equals the sequential run, twice", "[property][slow]") {
     const std::uint32_t n = GENERATE(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
     for_each_plan(n, [&](const PlanTemplate& plan) {

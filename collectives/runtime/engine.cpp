@@ -65,9 +65,17 @@ Engine::Team& Engine::team_of(Communicator& communicator) {
     teams_.push_back(std::make_unique<Team>());
     teams_.back()->communicator = &communicator;
     // Alarms that came before its first operation concern it too.
-    const auto alarm = control_.alarm(communicator.context(), communicator.members());
+    if (communicator.whole().broken_) communicator.broken_ = communicator.whole().broken_;
+    const auto alarm = alarm_of(communicator);
     if (alarm && !communicator.broken_) communicator.broken_ = explain(*alarm, control_.rank());
     return *teams_.back();
+}
+
+std::optional<Alarm> Engine::alarm_of(Communicator& communicator) const {
+    const auto own = control_.alarm(communicator.context(), communicator.members());
+    const Communicator& whole = communicator.whole();
+    if (own || &whole == &communicator) return own;
+    return control_.alarm(whole.context(), whole.members());
 }
 
 Handle Engine::enqueue(Communicator& communicator, const PreparedPlan& plan, const Call& call) {
@@ -221,8 +229,16 @@ void Engine::finish(Team& team, const Status& status) {
 }
 
 void Engine::break_off(Team& team, const LiveError& error) {
+    Communicator& whole = team.communicator->whole();
+    if (!whole.broken_) whole.broken_ = error;
+    for (const auto& t : teams_)
+        if (&t->communicator->whole() == &whole) drop_queue(*t);
+    changed_.notify_all();
+}
+
+void Engine::drop_queue(Team& team) {
     Communicator& c = *team.communicator;
-    if (!c.broken_) c.broken_ = error;
+    if (!c.broken_) c.broken_ = c.whole().broken_;
     while (!team.queue.empty()) {
         Pending& p = *team.queue.front();
         if (p.executor_) {
@@ -234,12 +250,11 @@ void Engine::break_off(Team& team, const LiveError& error) {
         p.status_ = *c.broken_;
         team.queue.pop_front();
     }
-    changed_.notify_all();
 }
 
 void Engine::give_up(Team& team, const LiveError& error) {
     control_.raise({.kind = Alarm::Kind::kAborted,
-                    .context = team.communicator->context(),
+                    .context = team.communicator->whole().context(),
                     .rank = control_.rank(),
                     .peer = 0,
                     .ours = {},
@@ -253,10 +268,16 @@ bool Engine::heed_alarms() {
     bool any = false;
     for (const auto& team : teams_) {
         if (team->communicator->broken_) continue;
-        const auto alarm =
-            control_.alarm(team->communicator->context(), team->communicator->members());
+        Communicator& c = *team->communicator;
+        const auto alarm = alarm_of(c);
         if (!alarm) continue;
-        break_off(*team, explain(*alarm, control_.rank()));
+        // What is said of a part alone, others of the whole have not heard.
+        const bool of_part = &c.whole() != &c && alarm->context == c.context();
+        const LiveError error = explain(*alarm, control_.rank());
+        if (of_part)
+            give_up(*team, error);
+        else
+            break_off(*team, error);
         any = true;
     }
     return any;
@@ -360,9 +381,8 @@ void Engine::abort(Communicator& communicator, const LiveError& error, Alarm::Ki
                     .theirs = {},
                     .what = error.what});
     const Lock lock = enter();
-    for (const auto& team : teams_)
-        if (team->communicator == &communicator) return break_off(*team, error);
-    if (!communicator.broken_) communicator.broken_ = error;
+    Team alone{.communicator = &communicator, .queue = {}};
+    break_off(alone, error);
 }
 
 Outcome<std::uint64_t> Engine::take_turn(Communicator& communicator) {

@@ -109,8 +109,9 @@ class Engine {
     /// Of a finished operation.
     [[nodiscard]] Status status(const Handle& handle) const;
 
-    /// Breaks the communicator here and at every member; its operations end with the error, and no
-    /// memory of theirs is touched any more when this returns. From any thread.
+    /// Breaks the communicator, with all its parts, here and at every member; its operations end
+    /// with the error, and no memory of theirs is touched any more when this returns. From any
+    /// thread.
     void abort(Communicator& communicator, const LiveError& error, Alarm::Kind kind);
     /// For collectives that need no messages: the communicator's next operation number, once its
     /// queue is empty. The caller tells control() of it.
@@ -156,6 +157,8 @@ class Engine {
     bool advance(Team& team);
     void finish(Team& team, const Status& status);
     void break_off(Team& team, const LiveError& error);
+    void drop_queue(Team& team);
+    [[nodiscard]] std::optional<Alarm> alarm_of(Communicator& communicator) const;
     void give_up(Team& team, const LiveError& error);
     bool heed_alarms();
     bool heed_faults();

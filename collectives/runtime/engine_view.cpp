@@ -37,7 +37,8 @@ std::optional<EngineView> Engine::view() {
     EngineView out;
     out.attended = led_ || background_.joinable();
     for (const auto& team : teams_) {
-        const Communicator& c = *team->communicator;
+        Communicator& c = *team->communicator;
+        if (&c.whole() != &c && team->queue.empty()) continue;  // of parts there may be many
         EngineView::Group g{.context = c.context(), .members = c.members()};
         if (c.broken_) g.broken = to_string(*c.broken_);
         if (!team->queue.empty() && team->queue.front()->executor_) {

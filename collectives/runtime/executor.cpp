@@ -19,8 +19,8 @@ constexpr std::size_t kOperationsAtOnce = 64;
 constexpr auto kConnectAtOnce = 500ms;
 
 Binding bind(const PreparedPlan& plan, const Call& call) {
-    Binding b{.count = call.count,
-              .element_size = static_cast<std::uint32_t>(size_of(call.dtype)),
+    Binding b{.count = call.token ? 1 : call.count,
+              .element_size = static_cast<std::uint32_t>(call.token ? 1 : size_of(call.dtype)),
               .in_place = false};
     b.in_place = is_in_place(plan.plan(), b, plan.rank(), call.buffers);
     return b;

@@ -167,6 +167,23 @@ WEFT_API weft_result_t weft_scatter(const void* input, void* output, size_t coun
                                     weft_request_t* request);
 WEFT_API weft_result_t weft_barrier(weft_comm_t comm);
 
+/* ---- Messages between pairs, as in NCCL. The k-th that a rank sends another meets the k-th that
+ * this one receives from it, with the same count and type, or it is an error that names both;
+ * messages of different pairs, and collectives, have no order among each other. A send is done when
+ * its data have arrived. request NULL: blocks. Between weft_group_start() and weft_group_end()
+ * messages (request NULL) are only noted, on any communicators; the end starts all of them at once,
+ * and they are one operation: no order among them can make it hang. Groups may be nested; the
+ * outermost end counts. A rank's messages to itself meet in one group. Collectives between the two
+ * are no part of the group. ---- */
+
+WEFT_API weft_result_t weft_send(const void* data, size_t count, weft_datatype_t type, int peer,
+                                 weft_comm_t comm, weft_request_t* request);
+WEFT_API weft_result_t weft_recv(void* data, size_t count, weft_datatype_t type, int peer,
+                                 weft_comm_t comm, weft_request_t* request);
+/* Of the calling thread. */
+WEFT_API weft_result_t weft_group_start(void);
+WEFT_API weft_result_t weft_group_end(weft_request_t* request);
+
 /* ---- Requests ---- */
 
 /* WEFT_IN_PROGRESS, or how it ended; makes progress. */

@@ -174,6 +174,27 @@ class Communicator {
         detail::check(
             weft_broadcast(data, data, count, detail::TypeOf<T>::value, root, comm_, nullptr));
     }
+    /// Blocks until the data have arrived; in a Group, returns at once.
+    template <class T>
+    void send(const T* data, size_t count, int peer) {
+        detail::check(weft_send(data, count, detail::TypeOf<T>::value, peer, comm_, nullptr));
+    }
+    template <class T>
+    void recv(T* data, size_t count, int peer) {
+        detail::check(weft_recv(data, count, detail::TypeOf<T>::value, peer, comm_, nullptr));
+    }
+    template <class T>
+    [[nodiscard]] Request start_send(const T* data, size_t count, int peer) {
+        weft_request_t request = nullptr;
+        detail::check(weft_send(data, count, detail::TypeOf<T>::value, peer, comm_, &request));
+        return Request(request);
+    }
+    template <class T>
+    [[nodiscard]] Request start_recv(T* data, size_t count, int peer) {
+        weft_request_t request = nullptr;
+        detail::check(weft_recv(data, count, detail::TypeOf<T>::value, peer, comm_, &request));
+        return Request(request);
+    }
     /// `out` may be null at other ranks than the root.
     template <class T>
     void reduce(const T* in, T* out, size_t count, int root, weft_op_t op = WEFT_SUM) {
@@ -194,6 +215,36 @@ class Communicator {
 
   private:
     weft_comm_t comm_ = nullptr;
+};
+
+/// Sends and receives of this thread become one operation:
+///     weft::Group group;
+///     comm.send(...);
+///     comm.recv(...);
+///     group.end();
+/// Without end() or start() it ends with its scope, and an error is lost.
+class Group {
+  public:
+    Group() { detail::check(weft_group_start()); }
+    Group(const Group&) = delete;
+    Group& operator=(const Group&) = delete;
+    ~Group() {
+        if (!ended_) (void)weft_group_end(nullptr);
+    }
+    void end() {
+        ended_ = true;
+        detail::check(weft_group_end(nullptr));
+    }
+    /// Of the outermost group.
+    [[nodiscard]] Request start() {
+        ended_ = true;
+        weft_request_t request = nullptr;
+        detail::check(weft_group_end(&request));
+        return Request(request);
+    }
+
+  private:
+    bool ended_ = false;
 };
 
 }  // namespace weft
