@@ -1,13 +1,15 @@
 // weft-live-programs: random programs over several communicators. Every rank draws the same
 // program from the seed: overlapping groups made by splitting, on them collectives of random kind,
 // type, reduction, size and root, blocking or not, in place or not, waited for in an order of each
-// rank's own. Every byte that comes out is compared with the reference order.
+// rank's own; and groups of messages between random pairs. Every byte that comes out is compared
+// with the reference order.
 // Ranks are threads, each joined as a process is. `--fault` puts faults under all of them.
 #include <CLI/CLI.hpp>
 #include <array>
 #include <barrier>
 #include <chrono>
 #include <cstdio>
+#include <deque>
 #include <fmt/format.h>
 #include <map>
 #include <mutex>
@@ -107,6 +109,61 @@ class Referee {
     std::map<std::pair<std::size_t, std::size_t>, std::shared_ptr<const Values>> known_;
 };
 
+/// A rank's part of messages between random pairs of a group: the same draw at all members, the
+/// pairs in an order of their own.
+class Messages {
+  public:
+    Messages(const Comm& comm, RandomStream pattern, RandomStream& own, std::uint64_t most) {
+        std::map<std::pair<std::uint32_t, bool>, std::vector<live::PairMessage>> pairs;
+        std::size_t left = 0;
+        const auto add = [&](std::uint32_t peer, bool sends, std::uint64_t bytes,
+                             std::uint64_t what) {
+            std::vector<std::uint8_t>& memory = memory_.emplace_back(bytes);
+            if (sends)
+                for (std::size_t i = 0; i < bytes; ++i) memory[i] = value(what, i);
+            else
+                wanted_.emplace_back(&memory, what);
+            const auto way =
+                sends ? live::PairMessage::Way::kSend : live::PairMessage::Way::kReceive;
+            pairs[{peer, sends}].push_back({way, peer, memory.data(), bytes, DataType::kU8});
+            total += bytes;
+            ++left;
+        };
+        for (std::uint64_t k = pattern.below(3 * comm.ranks()) + 1; k > 0; --k) {
+            const auto source = static_cast<std::uint32_t>(pattern.below(comm.ranks()));
+            const auto destination = static_cast<std::uint32_t>(pattern.below(comm.ranks()));
+            const std::uint64_t bytes = pattern.below(std::uint64_t{2} << pattern.below(18)) % most;
+            const std::uint64_t what = pattern.next();
+            if (source == comm.rank()) add(destination, true, bytes, what);
+            if (destination == comm.rank()) add(source, false, bytes, what);
+        }
+        for (; left > 0; --left) {
+            auto at = pairs.begin();
+            std::advance(at, own.below(pairs.size()));
+            std::vector<live::PairMessage>& list = at->second;
+            group.push_back(list.front());
+            list.erase(list.begin());
+            if (list.empty()) pairs.erase(at);
+        }
+    }
+    /// Empty: all is as it was sent.
+    [[nodiscard]] std::string fault() const {
+        for (const auto& [memory, what] : wanted_)
+            for (std::size_t i = 0; i < memory->size(); ++i)
+                if ((*memory)[i] != value(what, i)) return fmt::format("a message at {}", i);
+        return {};
+    }
+    std::vector<live::PairMessage> group;
+    std::uint64_t total = 0;  // bytes
+
+  private:
+    static std::uint8_t value(std::uint64_t what, std::size_t i) {
+        return static_cast<std::uint8_t>(what + i * 31 + (i >> 8));
+    }
+    std::deque<std::vector<std::uint8_t>> memory_;
+    std::vector<std::pair<const std::vector<std::uint8_t>*, std::uint64_t>> wanted_;
+};
+
 /// One rank's part of one program.
 class Program {
   public:
@@ -140,7 +197,9 @@ class Program {
     void run() {
         for (std::size_t i = 0; i < kCalls; ++i) {
             const Step step = draw_step(common_, groups_.size(), options_.most);
-            if (groups_[step.group].comm) begin(step, i);
+            const bool messages = common_.below(5) == 0;
+            if (groups_[step.group].comm && messages) send(*groups_[step.group].comm, step, i);
+            if (groups_[step.group].comm && !messages) begin(step, i);
             if (step.then_finish || under_way_ > kAtOnce) finish();
         }
         finish();
@@ -160,6 +219,32 @@ class Program {
         std::unique_ptr<live::Request> request;
         bool shared = false;  // went by shared memory alone
     };
+
+    struct Sent {
+        std::unique_ptr<Messages> messages;
+        std::unique_ptr<live::Request> request;
+    };
+
+    void send(Comm& comm, const Step& step, std::size_t i) {
+        const RandomStream pattern(options_.seed, number_ * 1000 + i, "pattern");
+        Sent s{std::make_unique<Messages>(comm, pattern, own_, options_.most), nullptr};
+        s.request = comm.start(s.messages->group);
+        under_way_ += s.messages->total;
+        sent_.push_back(std::move(s));
+        if (step.waits) settle();
+    }
+
+    /// The messages, all of them.
+    void settle() {
+        for (const Sent& s : sent_) {
+            require(s.request->wait(live::Clock::now() + std::chrono::minutes(1)),
+                    "a hang: messages");
+            const Status status = s.request->status();
+            require(status.ok(), status.ok() ? "" : to_string(status.error()));
+            referee_.count(s.messages->total, s.messages->fault());
+        }
+        sent_.clear();
+    }
 
     void begin(Step step, std::size_t i) {
         Comm& comm = *groups_[step.group].comm;
@@ -206,6 +291,7 @@ class Program {
             judge(call, call.request->status());
             begun_.erase(begun_.begin() + static_cast<std::ptrdiff_t>(at));
         }
+        settle();
         under_way_ = 0;
     }
 
@@ -240,6 +326,7 @@ class Program {
     Referee& referee_;
     std::vector<Group> groups_;
     std::vector<std::unique_ptr<Begun>> begun_;
+    std::vector<Sent> sent_;
     std::uint64_t under_way_ = 0;
 };
 
