@@ -349,7 +349,7 @@ void Comm::note_shared(const CollectiveCall& call, bool ok, Clock::time_point be
     }
     note({.collective = call.collective,
           .bytes = bytes,
-          .plan = SharedCollectives::how(call, ranks()),
+          .plan = SharedCollectives::how(call, ranks(), shared_->direct_ran()),
           .why = kWhyShared,
           .seconds = seconds_since(began),
           .ok = ok});
@@ -381,7 +381,7 @@ OperationRecord Comm::explain(const CollectiveCall& call) {
     if (shared_for(call) != nullptr)
         return {.collective = call.collective,
                 .bytes = total_bytes(call, ranks()),
-                .plan = SharedCollectives::how(call, ranks()),
+                .plan = SharedCollectives::how(call, ranks(), shared_->may_be_direct()),
                 .why = kWhyShared};
     const Chosen& c = choose(call);
     return {.collective = call.collective,

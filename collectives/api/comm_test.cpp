@@ -335,6 +335,44 @@ TEST_CASE("after an abort no memory of a call in progress is touched", "[unit]")
     });
 }
 
+TEST_CASE("large blocks are read where they lie, unless a member's call forbids it", "[unit]") {
+    in_world(3, over("shm"), [](Comm& comm) {
+        const std::uint32_t n = comm.ranks();
+        const std::uint32_t r = comm.rank();
+        const std::size_t count = 20'000;
+        std::vector<std::uint32_t> in(count * n);
+        std::vector<std::uint32_t> out(count * n);
+        const auto value = [&](std::size_t rank, std::size_t i) {
+            return static_cast<std::uint32_t>(rank * 1'000'003 + i);
+        };
+        // Who has its input where its output goes; nobody, one, all.
+        for (const std::uint32_t in_place : {0U, 1U, n}) {
+            for (const Collective c : {Collective::kAllGather, Collective::kAllToAll}) {
+                const bool here = r < in_place;
+                const bool all_to_all = c == Collective::kAllToAll;
+                const std::size_t inputs = all_to_all ? count * n : count;
+                std::uint32_t* from = !here        ? in.data()
+                                      : all_to_all ? out.data()
+                                                   : out.data() + r * count;
+                for (std::size_t i = 0; i < inputs; ++i) from[i] = value(r, i);
+                require(comm.run({.collective = c,
+                                  .input = from,
+                                  .output = out.data(),
+                                  .count = count,
+                                  .dtype = DataType::kU32})
+                            .ok(),
+                        "done");
+                for (std::size_t i = 0; i < count * n; ++i)
+                    require(out[i] == value(i / count, i % count + (all_to_all ? r * count : 0)),
+                            name_of(c));
+                const bool direct =
+                    comm.history().back().plan.find("each other's") != std::string::npos;
+                require(direct == (!all_to_all || in_place == 0), comm.history().back().plan);
+            }
+        }
+    });
+}
+
 TEST_CASE("what ran and why: by shared memory, by messages, as asked", "[unit]") {
     WorldOptions options = over("shm");
     in_world(3, options, [](Comm& comm) {

@@ -53,7 +53,8 @@ SharedCollectives::SharedCollectives(World& world, Communicator& communicator,
       communicator_(communicator),
       board_(std::move(board)),
       seen_(communicator.ranks()),
-      windows_(communicator.ranks()) {
+      windows_(communicator.ranks()),
+      direct_(*world.shared_memory(), communicator.rank(), communicator.members()) {
     const auto here =
         std::count(world.hosts().begin(), world.hosts().end(), world.hosts()[world.rank()]);
     const bool enough_cores = here <= std::int64_t{std::thread::hardware_concurrency()};
@@ -94,8 +95,9 @@ bool SharedCollectives::is_small(const CollectiveCall& call, std::uint32_t ranks
     return contribution(call, ranks) <= ShmBoard::kMost;
 }
 
-const char* SharedCollectives::how(const CollectiveCall& call, std::uint32_t ranks) {
+const char* SharedCollectives::how(const CollectiveCall& call, std::uint32_t ranks, bool direct) {
     if (is_small(call, ranks)) return "shared memory, one shot, no pieces";
+    if (direct && DirectReads::pays(call, ranks)) return "shared memory, each other's memory";
     return StagedCollective(call, 0, ranks, ShmBoard::kWindow).two_shots()
                ? "shared memory, two shots"
                : "shared memory, one shot";
@@ -122,12 +124,25 @@ Status SharedCollectives::run(const CollectiveCall& call) {
     Control& control = world_.control();
     control.began(head);
     const std::uint64_t digest = head.digest();
-    const Status status = is_small(call, communicator_.ranks()) ? run_small(call, head, digest)
-                                                                : run_staged(call, head, digest);
+    const Status status = run_as_fits(call, head, digest);
     board_->settle();
     control.finished(head.context, head.operation);
     if (!status) world_.engine().fail(communicator_, status.error());
     return status;
+}
+
+Status SharedCollectives::run_as_fits(const CollectiveCall& call, const OperationHead& head,
+                                      std::uint64_t digest) {
+    if (is_small(call, communicator_.ranks())) return run_small(call, head, digest);
+    if (!direct_refused_ && DirectReads::pays(call, communicator_.ranks())) {
+        const auto done = run_direct(call, head, digest);
+        if (!done) return done.error();
+        direct_refused_ |= direct_.somebody(DirectReads::Says::kNever);
+        direct_ran_ = done.value();
+        if (direct_ran_) return Done{};
+    }
+    direct_ran_ = false;
+    return run_staged(call, head, digest);
 }
 
 Status SharedCollectives::run_small(const CollectiveCall& call, const OperationHead& head,
@@ -152,6 +167,20 @@ Status SharedCollectives::run_staged(const CollectiveCall& call, const Operation
             windows_[m] = board_->window_of(m, generation_);
     }
     return Done{};
+}
+
+Outcome<bool> SharedCollectives::run_direct(const CollectiveCall& call, const OperationHead& head,
+                                            std::uint64_t digest) {
+    const auto say = [&](const DirectReads::Word& word) -> Status {
+        board_->publish(++generation_, digest, std::as_bytes(std::span(&word, 1)));
+        WEFT_TRY(collect(head, digest));
+        return direct_.hear(seen_);
+    };
+    WEFT_TRY(say(direct_.offer(call)));
+    if (!direct_.all_say(DirectReads::Says::kReady)) return false;
+    // Nobody may change its input before all have read it.
+    WEFT_TRY(say(direct_.read(call)));
+    return direct_.all_say(DirectReads::Says::kHaveRead);
 }
 
 void SharedCollectives::publish(const CollectiveCall& call, std::uint64_t digest) {

@@ -5,7 +5,8 @@
 // Up to 8 KiB: written, read, done; half a microsecond for 8 bytes on two free cores. More goes
 // through windows of 256 KiB in stages (staged.hpp): a rank waits for the others once or twice a
 // piece, where messages of a ring would have it wait 2 (n - 1) times, each time at the price of a
-// switch of processes where ranks are more than cores.
+// switch of processes where ranks are more than cores. Large blocks that are only moved are read
+// out of the other processes (direct.hpp), where the system allows it at all members.
 // Leaves out: asynchronous calls, several hosts.
 #include <atomic>
 #include <memory>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "collectives/api/comm.hpp"
+#include "collectives/api/direct.hpp"
 #include "collectives/api/staged.hpp"
 #include "collectives/transport/shm/board.hpp"
 
@@ -27,8 +29,12 @@ class SharedCollectives {
     /// Whether a call can go this way; the same answer at all members.
     [[nodiscard]] static bool fits(const CollectiveCall& call, std::uint32_t ranks);
     [[nodiscard]] static bool is_small(const CollectiveCall& call, std::uint32_t ranks);
-    /// In words.
-    [[nodiscard]] static const char* how(const CollectiveCall& call, std::uint32_t ranks);
+    /// In words; `direct`: members read each other's memory where that pays.
+    [[nodiscard]] static const char* how(const CollectiveCall& call, std::uint32_t ranks,
+                                         bool direct);
+    /// Whether members did so in the last call; whether they may in the next.
+    [[nodiscard]] bool direct_ran() const { return direct_ran_; }
+    [[nodiscard]] bool may_be_direct() const { return !direct_refused_; }
     Status run(const CollectiveCall& call);
     /// Of a communicator that has been broken, from any thread: returns when run() touches no
     /// memory of its caller any more.
@@ -44,10 +50,15 @@ class SharedCollectives {
                                     std::uint32_t member);
     [[nodiscard]] std::optional<LiveError> look_around(const OperationHead& head,
                                                        std::uint32_t member);
+    [[nodiscard]] Status run_as_fits(const CollectiveCall& call, const OperationHead& head,
+                                     std::uint64_t digest);
     [[nodiscard]] Status run_small(const CollectiveCall& call, const OperationHead& head,
                                    std::uint64_t digest);
     [[nodiscard]] Status run_staged(const CollectiveCall& call, const OperationHead& head,
                                     std::uint64_t digest);
+    /// False, at all members: nothing can be read, and the windows have to do.
+    [[nodiscard]] Outcome<bool> run_direct(const CollectiveCall& call, const OperationHead& head,
+                                           std::uint64_t digest);
     void finish(const CollectiveCall& call);
     void fold(const CollectiveCall& call, std::size_t from);
 
@@ -60,6 +71,9 @@ class SharedCollectives {
     std::vector<std::span<const std::byte>> seen_;  // by member
     std::vector<const std::byte*> windows_;         // by member, of the stage before
     std::vector<std::byte> scaled_;
+    DirectReads direct_;
+    bool direct_refused_ = false;  // to some member; known to all
+    bool direct_ran_ = false;
     int checks_ = 0;
     int yields_ = 0;
     std::uint64_t alarms_seen_ = 0;

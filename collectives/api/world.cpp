@@ -155,10 +155,11 @@ Outcome<std::shared_ptr<World>> World::join(const UniqueId& id, std::uint32_t ra
     std::unique_ptr<Endpoint> near;
     ProcessEndpoint far;
     if (options.transport == "auto" || options.transport == "shm") {
-        // Reading out of the sender's process costs more than two copies in the cache: all-reduce
-        // of 64 MiB, 2 ranks, 30 ms against 20.6, 16 MiB 5.0 against 3.4.
+        // Reading messages out of the sender's process costs more than two copies in the cache:
+        // all-reduce of 64 MiB, 2 ranks, 30 ms against 20.6, 16 MiB 5.0 against 3.4. Whole blocks
+        // are read that way (api/direct.hpp).
         ShmOptions shared;
-        shared.may_be_read = false;
+        shared.messages_are_read = false;
         auto made = make_shm_endpoint(*world->control_, shared);
         if (!made) return made.error();
         world->shm_ = made.value().get();

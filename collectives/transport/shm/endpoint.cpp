@@ -95,6 +95,9 @@ class Impl final : public ShmEndpoint {
     [[nodiscard]] const shm::RankPage* page_of(std::uint32_t peer) const override {
         return links_[peer] ? &links_[peer]->page() : nullptr;
     }
+    [[nodiscard]] const shm::RemoteMemory* memory_of(std::uint32_t peer) const override {
+        return links_[peer] ? links_[peer]->memory() : nullptr;
+    }
     void ring(std::span<const std::uint32_t> peers, bool surely) override {
         if (surely) fence_();
         for (const std::uint32_t peer : peers)
@@ -276,7 +279,7 @@ std::span<const Slot::Place> Impl::places_of(Link& l, Segments data, std::size_t
     };
     if (options_.heap != nullptr && std::all_of(data.begin(), data.end(), shared))
         kind = shm::Kind::kPlace;
-    else if (size >= kFarFrom && l.is_read())
+    else if (size >= kFarFrom && options_.messages_are_read && l.is_read())
         kind = shm::Kind::kFar;
     else
         return {};

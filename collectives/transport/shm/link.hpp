@@ -53,6 +53,10 @@ class Link final : private Receiver::Places {
 
     /// Makes sure that the peer can map the block. False: it must be copied.
     [[nodiscard]] bool show(std::uint32_t block);
+    /// The peer's plain memory, where it can be read.
+    [[nodiscard]] const RemoteMemory* memory() const {
+        return met_.memory ? &met_.memory : nullptr;
+    }
     /// The peer reads this rank's plain memory.
     [[nodiscard]] bool is_read() { return peek(pair().can_read[read_by_]) != 0; }
 

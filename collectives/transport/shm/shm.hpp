@@ -18,6 +18,7 @@ namespace weft::live {
 class SharedHeap;
 namespace shm {
 struct BoardPlace;
+class RemoteMemory;
 struct RankPage;
 }  // namespace shm
 
@@ -26,16 +27,20 @@ struct ShmOptions {
     std::vector<Lane> lanes{Lane{}};
     std::size_t arena_bytes = std::size_t{9} << 19;  // 4.5 MiB
     const SharedHeap* heap = nullptr;                // outlives the endpoint
-    /// Peers read large messages out of this process where the system lets them.
+    /// Peers may read this process's plain memory where the system lets them.
     bool may_be_read = true;
+    /// ... and do so for large messages.
+    bool messages_are_read = true;
 };
 
-/// What boards (board.hpp) need of an endpoint besides messages.
+/// What collectives without messages (board.hpp) need of an endpoint.
 class ShmEndpoint : public Endpoint {
   public:
     /// Own page; a connected peer's page; null before connect().
     [[nodiscard]] virtual shm::RankPage& page() = 0;
     [[nodiscard]] virtual const shm::RankPage* page_of(std::uint32_t peer) const = 0;
+    /// Null: the system does not let this process read that of the connected peer.
+    [[nodiscard]] virtual const shm::RemoteMemory* memory_of(std::uint32_t peer) const = 0;
     /// Wakes those of the connected peers that sleep. `surely`: also those that go to sleep at this
     /// very moment; costs waiting for all earlier stores.
     virtual void ring(std::span<const std::uint32_t> peers, bool surely) = 0;
