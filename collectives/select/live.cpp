@@ -12,7 +12,7 @@ using namespace literals;
 
 /// Slices are a part of what a step moves, so that steps overlap and lanes share, but neither
 /// smaller than what a message costs nor larger than what the caches hold. Inside a host a quarter;
-/// between hosts a 32nd or 64th: the last slices of an operation leave lanes idle, for as long as
+/// between hosts a 64th or 128th: the last slices of an operation leave lanes idle, for as long as
 /// one of them takes. Blocks of an exchange of all with all are n times as small.
 Bytes slice_for(Collective collective, Bytes total, const GroupShape& shape) {
     const bool one_host = shape.uniform && shape.hosts == 1;
@@ -21,7 +21,7 @@ Bytes slice_for(Collective collective, Bytes total, const GroupShape& shape) {
     const Bytes most = one_host ? 128_KiB : all_to_all ? 64_KiB : 256_KiB;
     const auto n = static_cast<std::int64_t>(shape.n);
     const bool twice = collective == Collective::kAllReduce;  // every step, there and back
-    const std::int64_t parts = one_host ? 4 : all_to_all ? 32 * n : twice ? 32 : 64;
+    const std::int64_t parts = one_host ? 4 : all_to_all ? 32 * n : twice ? 128 : 64;
     const std::int64_t step = total.count() / (parts * n);
     const auto power = std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(step, 1)));
     return std::clamp(Bytes{static_cast<std::int64_t>(power)}, least, most);

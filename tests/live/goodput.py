@@ -67,7 +67,7 @@ def shape(name, host, nic, mbit):
     switch = f"h{host}{nic}"
     for ns, dev in ((f"{name}-{host}", nic), (f"{name}-sw", switch)):
         subprocess.run(["tc", "-n", ns, "qdisc", "replace", "dev", dev, "root", "tbf", "rate",
-                        f"{mbit}mbit", "burst", str(mbit * 125 + 20000), "limit", "2000000"],
+                        f"{mbit}mbit", "burst", str(mbit * 125 + 50000), "limit", "2000000"],
                        check=True)
 
 

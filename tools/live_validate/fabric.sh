@@ -16,6 +16,9 @@ SW=$NAME-sw
 up() {
   local hosts=$1 mbit=$2 p r h batch tc
   ip netns add "$SW"
+  # A switch does not ask a host's firewall about every frame: an eighth of all processor time.
+  ip netns exec "$SW" sh -c 'for f in /proc/sys/net/bridge/bridge-nf-call-*; do
+    if [ -e "$f" ]; then echo 0 > "$f"; fi; done'
   batch=$(mktemp); tc=$(mktemp)
   for p in 0 1; do
     echo "link add a$p type bridge"; echo "link set a$p mtu 9000 up"
@@ -37,7 +40,8 @@ up() {
     done; done
   done >> "$batch"
   ip -n "$SW" -b "$batch"
-  local shape="tbf rate ${mbit}mbit burst $((mbit * 125 + 20000)) limit 2000000"
+  # No packet of TCP is larger than the burst: none has to be cut up, at several times the work.
+  local shape="tbf rate ${mbit}mbit burst $((mbit * 125 + 50000)) limit 2000000"
   for ((h = 0; h < hosts; h++)); do
     for p in 0 1; do for r in 0 1; do
       echo "link set r${r}p$p up"
