@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 constexpr double kSlow = 0.25;          // of the best lane's rate
 constexpr double kAlike = 0.5;          // from here on a lane counts as good as the best
-constexpr auto kTryAgain = 200ms;       // a slow lane
+constexpr auto kSoon = 2ms;             // for a lone slice, beside its bytes
 constexpr auto kShortestWindow = 20ms;  // of a measurement: completions come in bunches
 constexpr std::size_t kFewestBytes = 256 * 1024;
 
@@ -51,7 +51,7 @@ std::optional<std::uint32_t> LaneChooser::choose(std::int32_t rail, std::int32_t
     for (std::uint32_t i = 0; i < lanes_.size(); ++i) {
         const State& s = state_[i];
         if (!s.alive) continue;
-        const bool well = !slow(i) || (s.outstanding == 0 && now - s.tried >= kTryAgain);
+        const bool well = !slow(i) || (s.outstanding == 0 && now - s.tried >= s.rests);
         const int kind = (well ? 0 : 2) + (fits(lanes_[i], rail, plane) ? 0 : 1);
         if (kind > best_class) continue;
         if (kind < best_class) best.reset();
@@ -88,15 +88,23 @@ void LaneChooser::complete(std::uint32_t lane, std::size_t size, Clock::time_poi
         s.warm = true;
         s.since = now;
         s.window = s.bursts = {};
+        s.rests = kTryAgain;
         return note_best();
     }
     if (s.outstanding > 0) return;
+    if (slow(lane)) tried(s);
     s.bursts.bytes += s.window.bytes;
     s.bursts.time += s.window.time;
     if (!s.bursts.enough()) return;
     s.rate = std::max(s.rate, s.bursts.rate());
     s.bursts = {};
     note_best();
+}
+
+void LaneChooser::tried(State& s) {
+    const std::chrono::duration<double> well(static_cast<double>(s.window.bytes) / (kSlow * best_));
+    s.rests = s.window.time <= well + kSoon ? Clock::duration{0}
+                                            : std::clamp(2 * s.rests, kTryAgain, kRarest);
 }
 
 void LaneChooser::lost(std::uint32_t lane, std::size_t size) {

@@ -4,8 +4,10 @@
 // least half the best's rate count as equal: one that is given less delivers less, and would be
 // given still less. With equal rates this is HPN's least-outstanding rule (HPN24, path selection).
 //
-// A lane at less than a quarter of its best sibling's rate is slow: what wants it goes elsewhere,
-// and every 200 ms one slice tries it again. When all wanted lanes are dead or slow the others are
+// A lane at less than a quarter of its best sibling's rate is slow: what wants it goes elsewhere.
+// After 200 ms one slice tries it again, and after twice as long each time that it finds it slow
+// (an operation may have to wait for it), up to 1.6 s; one that comes soon is followed by the next
+// at once, until the rate is known. When all wanted lanes are dead or slow the others are
 // taken. A lane that has refused a slice for want of room is passed over for one of its own kind
 // (wanted or not, well or slow), never for a worse one: room comes back sooner. Rates are measured
 // between completions while a lane is busy, so that a peer that consumes late slows all its lanes
@@ -44,6 +46,8 @@ class LaneChooser {
     [[nodiscard]] bool slow(std::uint32_t lane) const;
 
   private:
+    static constexpr Clock::duration kTryAgain = std::chrono::milliseconds(200);
+    static constexpr Clock::duration kRarest = std::chrono::milliseconds(1600);
     struct Measured {
         std::size_t bytes = 0;
         Clock::duration time{0};
@@ -57,11 +61,13 @@ class LaneChooser {
         bool alive = true;
         bool warm = false;  // a new connection's first window says how it starts, not what it can
         double rate = 0;
-        Clock::time_point since;  // start of the window
-        Measured window;          // delivered while it was busy all the time
-        Measured bursts;          // the shorter ones before
-        Clock::time_point tried;  // when a slow lane was last given a slice
+        Clock::time_point since;            // start of the window
+        Measured window;                    // delivered while it was busy all the time
+        Measured bursts;                    // the shorter ones before
+        Clock::time_point tried;            // when a slow lane was last given a slice
+        Clock::duration rests = kTryAgain;  // a slow lane, until the next
     };
+    void tried(State& s);
     void note_best();
 
     std::vector<Lane> lanes_;

@@ -95,6 +95,44 @@ TEST_CASE("a full lane is passed over for one of its kind, never for a worse one
     CHECK(choose({2}) == std::nullopt);
 }
 
+TEST_CASE("a slow lane is tried ever more rarely, until it does well", "[unit]") {
+    LaneChooser chooser(kTwoPlanes);
+    Clock::time_point now{1s};
+    Clock::duration takes = 40ms;  // a slice, on lane 1; 1 ms on lane 0
+    int busy = 0;                  // slices on lane 0
+    std::vector<Clock::time_point> tries;
+    std::deque<Clock::time_point> due;  // on lane 1
+    const auto go_on_for = [&](Clock::duration time) {
+        tries.clear();
+        for (const auto until = now + time; now < until; now += 1ms) {
+            while (busy + due.size() < 64) {
+                const auto lane = chooser.choose(-1, -1, kSlice, now);
+                REQUIRE(lane);
+                chooser.post(*lane, kSlice, now);
+                busy += *lane == 0 ? 1 : 0;
+                if (*lane == 0) continue;
+                tries.push_back(now);
+                due.push_back((due.empty() ? now : due.back()) + takes);
+            }
+            chooser.complete(0, kSlice, now);
+            --busy;
+            for (; !due.empty() && due.front() <= now; due.pop_front())
+                chooser.complete(1, kSlice, now);
+        }
+    };
+    go_on_for(4s);
+    REQUIRE(chooser.slow(1));
+    go_on_for(8s);
+    CAPTURE(tries.size());
+    REQUIRE(tries.size() >= 4);
+    CHECK(tries.size() <= 8);
+    CHECK(tries.back() - tries[tries.size() - 2] >= 1600ms);
+    takes = 1ms;
+    go_on_for(3s);
+    CHECK_FALSE(chooser.slow(1));
+    CHECK(tries.size() > 500);
+}
+
 TEST_CASE("a lane at two thirds of the best keeps its part of what is posted at once", "[unit]") {
     // As many bytes on each: a lane that was given less would deliver less, and be given still
     // less.
