@@ -1,11 +1,14 @@
 // weft check: prove that an algorithm computes its collective.
 #include <fmt/format.h>
+#include <fstream>
 #include <map>
 #include <memory>
 
 #include "collectives/algorithms/algorithm.hpp"
 #include "collectives/plan/checker.hpp"
+#include "collectives/plan/io/plan_json.hpp"
 #include "tools/commands.hpp"
+#include "topology/io/document.hpp"
 
 namespace weft::tools {
 namespace {
@@ -15,6 +18,8 @@ constexpr const char* kHelp = R"(Prove a collective's Plan: what it computes, th
   weft check allreduce --algorithm ring --ranks 16
   weft check allreduce --algorithm hierarchical --ranks 64 --per-host 8
   weft check alltoall --ranks 4 --edges --size 1MiB    bytes that each rank sends each other
+  weft check allreduce --ranks 8 --export ring.json    the Plan as data (docs/plans-as-data.md)
+  weft check --plan ring.json                 prove a Plan that is data
   weft check --all                            every algorithm at several sizes
   weft check --list                           algorithms, their steps and bytes, their papers)";
 
@@ -26,6 +31,8 @@ struct Options {
     std::uint32_t channels = 0;
     std::uint32_t root = 0;
     std::string size = "1GiB";
+    std::string plan;       // a file
+    std::string export_to;  // a file, or "-"
     bool edges = false;
     bool all = false;
     bool list = false;
@@ -67,6 +74,40 @@ EdgeBytes edge_bytes(const PlanTemplate& p, const Binding& b) {
     return out;
 }
 
+int export_plan(const PlanTemplate& p, const std::string& file) {
+    const std::string text = plan_to_json(p);
+    if (file == "-") {
+        fmt::print("{}", text);
+        return 0;
+    }
+    std::ofstream out(file, std::ios::binary);
+    out << text;
+    out.close();
+    if (out) return 0;
+    throw ConfigError({.file = {},
+                       .line = 0,
+                       .key = "--export",
+                       .found = printable(file),
+                       .expected = "a file that can be written",
+                       .example = "plan.json"});
+}
+
+int check_data(const Options& o) {
+    const PlanTemplate p = plan_from_json(read_text_file(o.plan), o.plan);
+    const CheckReport r = check_plan(p);
+    fmt::print("{}: {} as {} over {} ranks, {} channels\n", o.plan, p.algorithm,
+               name_of(p.collective), p.n, p.channels.size());
+    if (!r.ok) {
+        fmt::print("REJECTED: {}\n", r.problem);
+        return 1;
+    }
+    fmt::print("proved: every output is the collective's{}, no cycle of waits, {} transfers\n",
+               p.in_place_ok ? " (in place too)" : "", r.transfers);
+    fmt::print("steps:  {}\norder fingerprint {:016x}, plan hash {:016x}\n", r.steps, r.fingerprint,
+               p.hash());
+    return 0;
+}
+
 int check_one(const Options& o) {
     const Collective collective = parse_collective(o.collective);
     const GroupShape shape = shape_from(o.ranks, o.per_host);
@@ -75,6 +116,7 @@ int check_one(const Options& o) {
     params.root = o.root;
     const auto& row = find_algorithm(collective, o.algorithm);
     const PlanTemplate p = build_plan(collective, o.algorithm, shape, params);
+    if (!o.export_to.empty()) return export_plan(p, o.export_to);
     const CheckReport r = check_plan(p);
     if (!o.edges)
         fmt::print("{} over {} ranks, {} a host, {} channels\n", p.algorithm, p.n, shape.per_host,
@@ -161,10 +203,16 @@ void add_check(CLI::App& app, std::function<int()>& run) {
     cmd->add_option("--root", o->root, "root of broadcast and send/recv");
     cmd->add_option("--size", o->size, "nccl-tests size for bytes, elements of 4 B");
     cmd->add_flag("--edges", o->edges, "print steps, then source, destination and bytes");
+    cmd->add_option("--plan", o->plan, "a Plan as JSON, instead of an algorithm");
+    cmd->add_option("--export", o->export_to, "write the Plan as JSON to this file; -: print it");
     cmd->add_flag("--all", o->all, "prove every algorithm at several sizes");
     cmd->add_flag("--list", o->list, "list the algorithms");
     cmd->callback([o, &run] {
-        run = [o] { return o->list ? list() : o->all ? check_all() : check_one(*o); };
+        run = [o] {
+            if (o->list) return list();
+            if (o->all) return check_all();
+            return o->plan.empty() ? check_one(*o) : check_data(*o);
+        };
     });
 }
 

@@ -282,6 +282,21 @@ weft_result_t weft_comm_grow(weft_comm_t comm, int ranks, weft_unique_id_t id, w
     });
 }
 
+weft_result_t weft_plan_load(weft_comm_t comm, const char* plan, size_t least_bytes,
+                             size_t most_bytes) {
+    return guarded([&] {
+        if (!plan) refuse("plan", "a null pointer", "a plan's name or JSON");
+        return of(at(comm).comm->load_plan(plan, least_bytes, most_bytes));
+    });
+}
+
+weft_result_t weft_plan_unload(weft_comm_t comm) {
+    return guarded([&] {
+        at(comm).comm->unload_plans();
+        return WEFT_SUCCESS;
+    });
+}
+
 weft_result_t weft_comm_revoke(weft_comm_t comm) {
     return guarded([&] {
         at(comm).comm->revoke();

@@ -1,5 +1,6 @@
 // weft.h as a program sees it: ranks as threads, each with a communicator of its own.
 #include <catch2/catch.hpp>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -214,6 +215,26 @@ TEST_CASE("groups, decisions and counters through the C functions", "[unit]") {
         good(weft_comm_shrink(comm, &again), "shrink");
         good(weft_barrier(again), "barrier");
         good(weft_comm_finalize(again), "finalize");
+    });
+}
+
+TEST_CASE("a Plan of one's own through the C functions", "[unit]") {
+    in_world(2, [](weft_comm_t comm) {
+        std::vector<float> data(50'000, 1);
+        char text[512];
+        good(weft_plan_load(comm, "allreduce/ring channels=2 slice=8KiB", 1, SIZE_MAX), "load");
+        good(weft_explain_allreduce(comm, data.size(), WEFT_FLOAT32, text, sizeof text), "explain");
+        require(std::strstr(text, "allreduce/ring, 2 channels, slices of 8 KiB") == text, text);
+        good(weft_allreduce(data.data(), data.data(), data.size(), WEFT_FLOAT32, WEFT_SUM, comm,
+                            nullptr),
+             "in place");
+        require(data[7] == 2, "the sum");
+        require(weft_plan_load(comm, "allreduce/rong", 0, SIZE_MAX) == WEFT_INVALID_ARGUMENT,
+                "a name that nobody has");
+        require(std::strstr(weft_last_error(), "ring") != nullptr, "suggests");
+        good(weft_plan_unload(comm), "unload");
+        good(weft_explain_allreduce(comm, data.size(), WEFT_FLOAT32, text, sizeof text), "explain");
+        require(std::strstr(text, "shared memory") == text, text);
     });
 }
 

@@ -18,7 +18,8 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kHistory = 256;
 constexpr const char* kWhyShared = "all ranks on one host, blocking: no messages";
-constexpr ContextId kShrunk = 0x80000000U;  // those of split() count up from 1
+constexpr std::uint32_t kLoaded = 1U << 20;  // above the buckets of the library's own choices
+constexpr ContextId kShrunk = 0x80000000U;   // those of split() count up from 1
 
 std::uint64_t total_bytes(const CollectiveCall& call, std::uint32_t ranks) {
     const std::uint64_t block = call.count * size_of(call.dtype);
@@ -111,8 +112,32 @@ void Comm::check(const CollectiveCall& call) const {
         refuse("count", std::to_string(call.count), "less than 64 PiB in all", "1048576");
 }
 
+bool Comm::runs_loaded(const CollectiveCall& call) {
+    if (!any_loaded_.load(std::memory_order_relaxed)) return false;
+    const std::lock_guard lock(choosing_);
+    return loaded_.find(call.collective, total_bytes(call, ranks()), call.root).plan != nullptr;
+}
+
 const Comm::Chosen& Comm::choose(const CollectiveCall& call) {
     const Bytes total{static_cast<std::int64_t>(total_bytes(call, ranks()))};
+    const auto describe = [](const PlanTemplate& p) {
+        return fmt::format("{}, {} channel{}, slices of {}", p.algorithm, p.channels.size(),
+                           p.channels.size() == 1 ? "" : "s", to_string(p.channels[0].slice));
+    };
+    {
+        const std::lock_guard lock(choosing_);
+        const auto [number, own] =
+            loaded_.find(call.collective, static_cast<std::uint64_t>(total.count()), call.root);
+        if (own != nullptr) {
+            Chosen& c = chosen_[{call.collective, call.root, kLoaded + number}];
+            if (c.plan) return c;
+            const PlanTemplate plan = own->build(shape_, call.root);
+            c.plan = std::make_shared<PreparedPlan>(plan, rank());
+            c.text = describe(plan);
+            c.why = own->why();
+            return c;
+        }
+    }
     const LiveChoice choice =
         choose_live(call.collective, total, shape_, call.root, world_->options().algorithm);
     const std::lock_guard lock(choosing_);
@@ -120,10 +145,48 @@ const Comm::Chosen& Comm::choose(const CollectiveCall& call) {
     if (c.plan) return c;
     const PlanTemplate plan = build_live(call.collective, choice, shape_);
     c.plan = std::make_shared<PreparedPlan>(plan, rank());
-    c.text = fmt::format("{}, {} channel{}, slices of {}", plan.algorithm, plan.channels.size(),
-                         plan.channels.size() == 1 ? "" : "s", to_string(choice.params.slice));
+    c.text = describe(plan);
     c.why = choice.why;
     return c;
+}
+
+Status Comm::load_plan(const std::string& text, std::uint64_t least, std::uint64_t most) {
+    std::optional<LoadedPlan> own;
+    std::optional<ConfigError> refused;
+    try {
+        own.emplace(text, least, most, shape_);
+    } catch (const ConfigError& e) {
+        refused = e;  // once the others have been told
+    }
+    const std::uint64_t mine = own ? own->digest() : 0;
+    std::vector<std::uint64_t> all(ranks());
+    const Status s = run({.collective = Collective::kAllGather,
+                          .input = &mine,
+                          .output = all.data(),
+                          .count = sizeof mine,
+                          .dtype = DataType::kU8});
+    if (refused) throw *refused;
+    if (!s) return s;
+    for (std::uint32_t r = 0; r < ranks(); ++r) {
+        LiveError e{.rank = static_cast<int>(world_->rank()),
+                    .peer = static_cast<int>(members()[r])};
+        if (all[r] == 0)
+            e.what = fmt::format("rank {} refused the plan that it was to load", members()[r]);
+        else if (all[r] != all[0] && all[0] != 0)
+            e.what =
+                fmt::format("rank {} and rank {} load different plans", members()[0], members()[r]);
+        if (!e.what.empty()) return e;
+    }
+    const std::lock_guard lock(choosing_);
+    loaded_.add(std::move(*own));
+    any_loaded_ = true;
+    return Done{};
+}
+
+void Comm::unload_plans() {
+    const std::lock_guard lock(choosing_);
+    loaded_.clear();
+    any_loaded_ = false;
 }
 
 SharedCollectives* Comm::shared() {
@@ -150,7 +213,7 @@ SharedCollectives* Comm::shared() {
 }
 
 SharedCollectives* Comm::shared_for(const CollectiveCall& call) {
-    const bool free = world_->options().algorithm.empty();
+    const bool free = world_->options().algorithm.empty() && !runs_loaded(call);
     return free && SharedCollectives::fits(call, ranks()) ? shared() : nullptr;
 }
 

@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "collectives/api/loaded_plans.hpp"
 #include "collectives/api/pairs.hpp"
 #include "collectives/api/world.hpp"
 #include "collectives/plan/plan.hpp"
@@ -132,6 +133,14 @@ class Comm {
     void revoke();
     [[nodiscard]] std::optional<LiveError> broken() const { return communicator_.broken(); }
 
+    /// A Plan for calls of one collective of least..most bytes (nccl-tests size), blocking or not:
+    /// by name with parameters, or as JSON, proved by the checker. Collective: all members give the
+    /// same one, which is agreed before it counts. The latest that fits a call runs; groups made of
+    /// this one begin without. ConfigError for a text that is no Plan of this group.
+    Status load_plan(const std::string& text, std::uint64_t least, std::uint64_t most);
+    /// All of them; at the same place in the order of calls at all members.
+    void unload_plans();
+
     /// The last operations, oldest first; at most 256.
     [[nodiscard]] std::vector<OperationRecord> history() const;
     [[nodiscard]] Counters counters() const;
@@ -157,6 +166,7 @@ class Comm {
     };
     [[nodiscard]] Prepared prepare(const CollectiveCall& call);
     [[nodiscard]] const Chosen& choose(const CollectiveCall& call);
+    [[nodiscard]] bool runs_loaded(const CollectiveCall& call);
     [[nodiscard]] SharedCollectives* shared();
     /// Null: the call goes by messages.
     [[nodiscard]] SharedCollectives* shared_for(const CollectiveCall& call);
@@ -174,6 +184,8 @@ class Comm {
     bool shared_tried_ = false;
     std::uint32_t shrinks_ = 0;
     std::mutex choosing_;
+    LoadedPlans loaded_;  // under choosing_
+    std::atomic<bool> any_loaded_{false};
     std::map<std::tuple<Collective, std::uint32_t, std::uint32_t>, Chosen> chosen_;
     mutable std::mutex noting_;
     std::deque<OperationRecord> history_;

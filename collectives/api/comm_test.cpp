@@ -5,6 +5,8 @@
 #include <numeric>
 #include <thread>
 
+#include "collectives/plan/checker.hpp"
+#include "collectives/plan/io/plan_json.hpp"
 #include "collectives/runtime/kernels.hpp"
 #include "tests/support/world_threads.hpp"
 
@@ -392,6 +394,65 @@ TEST_CASE("what ran and why: by shared memory, by messages, as asked", "[unit]")
     in_world(3, options, [](Comm& comm) {
         require(all_reduce(comm, 100'000).ok() && comm.counters().shared == 0, "as asked");
         require(comm.history().at(0).plan.find("allreduce/ring") == 0, "a ring");
+    });
+}
+
+TEST_CASE("a Plan of one's own runs for its sizes, by name or as data", "[unit]") {
+    const std::string transport = GENERATE("shm", "tcp");
+    in_world(4, over(transport), [](Comm& comm) {
+        const auto sum = [&](std::size_t count, const std::string& plan) {
+            std::vector<float> in(count, static_cast<float>(comm.rank() + 1));
+            std::vector<float> out(count);
+            require(comm.explain(sum_of(in, out)).plan.find(plan) == 0,
+                    comm.explain(sum_of(in, out)).plan);
+            for (const bool waits : {true, false}) {
+                std::fill(out.begin(), out.end(), 0.0F);
+                if (waits) {
+                    require(comm.run(sum_of(in, out)).ok(), "run");
+                } else {
+                    const auto request = comm.start(sum_of(in, out));
+                    require(request->wait(Clock::now() + 20s) && request->status().ok(), "start");
+                }
+                for (const float x : out) require(x == 10.0F, "the sum");
+            }
+        };
+        require(comm.load_plan("allreduce/ring channels=3 slice=4KiB", 1000, 300'000).ok(), "name");
+        sum(10'000, "allreduce/ring, 3 channels, slices of 4 KiB");
+        GroupShape shape{.n = 4, .uniform = true, .per_host = 1, .hosts = 4};
+        PlanTemplate mine = expand(build_plan(Collective::kAllReduce, "tree", shape));
+        mine.algorithm = "allreduce/mine";
+        require(comm.load_plan(plan_to_json(mine), 20'000, 50'000).ok(), "data");
+        sum(10'000, "allreduce/mine");
+        sum(1'000, "allreduce/ring, 3");
+        comm.unload_plans();
+        sum(10'000, comm.world().shared_memory() ? "shared memory" : "allreduce/hierarchical");
+    });
+}
+
+TEST_CASE("a Plan that some members refuse, or not all give, is loaded by none", "[unit]") {
+    in_world(3, over("shm"), [](Comm& comm) {
+        const auto load = [&](const std::string& plan) -> std::string {
+            try {
+                const Status s = comm.load_plan(plan, 0, ~0ULL);
+                return s.ok() ? "" : to_string(s.error());
+            } catch (const ConfigError& e) {
+                return std::string("refused: ") + e.what();
+            }
+        };
+        const bool odd = comm.rank() == 1;
+        std::string said = load(odd ? "allreduce/ring slots=0" : "allreduce/ring");
+        require(said.find(odd ? "refused: slots" : "rank 1 refused") == 0, said);
+        said = load(odd ? "allreduce/ring channels=2" : "allreduce/ring");
+        require(said.find("rank 0 and rank 1 load different plans") == 0, said);
+        GroupShape shape{.n = 3, .uniform = true, .per_host = 1, .hosts = 3};
+        PlanTemplate wrong = build_plan(Collective::kAllReduce, "ring", shape);
+        wrong.channels[0].stages.pop_back();
+        said = load(plan_to_json(wrong));
+        require(said.find("refused: ") == 0 && said.find("the checker proves") != said.npos, said);
+        shape.n = shape.hosts = 2;
+        said = load(plan_to_json(build_plan(Collective::kAllReduce, "ring", shape)));
+        require(said.find("as the communicator has") != said.npos, said);
+        require(all_reduce(comm, 10'000).ok() && comm.history().size() < 10, "and goes on");
     });
 }
 

@@ -195,6 +195,19 @@ WEFT_API weft_result_t weft_request_free(weft_request_t request);
 
 /* ---- What was decided, and what it came to ---- */
 
+/* ---- Plans of one's own ---- */
+
+/* Collective: for calls of one collective of least_bytes..most_bytes (nccl-tests size), run this
+ * Plan: "allreduce/ring channels=2 slice=256KiB slots=16 loops=4 walk=same-way", or JSON as
+ * `weft check --export` writes it, which has to be proved. All members give the same. The latest
+ * that fits a call counts; groups made of this communicator begin without. */
+WEFT_API weft_result_t weft_plan_load(weft_comm_t comm, const char* plan, size_t least_bytes,
+                                      size_t most_bytes);
+/* Drops them all; at the same place in the order of calls at all members. */
+WEFT_API weft_result_t weft_plan_unload(weft_comm_t comm);
+
+/* ---- What was decided ---- */
+
 /* One line, "allreduce/ring, 1 channel, slices of 256 KiB: one rank a host", of what such an
  * all-reduce would run; and of the last operations, a JSON array, oldest first. */
 WEFT_API weft_result_t weft_explain_allreduce(weft_comm_t comm, size_t count, weft_datatype_t type,

@@ -136,6 +136,11 @@ class Communicator {
         detail::check(weft_comm_split(comm_, colour, key, &out));
         return Communicator(out);
     }
+    void load_plan(const char* plan, std::size_t least_bytes = 0,
+                   std::size_t most_bytes = SIZE_MAX) {
+        detail::check(weft_plan_load(comm_, plan, least_bytes, most_bytes));
+    }
+    void unload_plans() { detail::check(weft_plan_unload(comm_)); }
     [[nodiscard]] Communicator shrink() {
         weft_comm_t out = nullptr;
         detail::check(weft_comm_shrink(comm_, &out));
