@@ -35,6 +35,8 @@ bool DirectReads::pays(const CollectiveCall& call, std::uint32_t ranks) {
     switch (call.collective) {
         case Collective::kAllGather:
         case Collective::kAllToAll:
+        case Collective::kGather:
+        case Collective::kScatter:
             return block_bytes(call) >= kBlockFrom;
         case Collective::kBroadcast:
             // More receivers take what the root shows out of the cache in turns with its showing.
@@ -51,12 +53,23 @@ DirectReads::Word DirectReads::offer(const CollectiveCall& call) const {
     const std::size_t block = block_bytes(call);
     const std::size_t all = block * members_.size();
     const auto* own = static_cast<const std::byte*>(call.output) + rank_ * block;
+    const auto* sent = static_cast<const std::byte*>(call.input) + rank_ * block;
     switch (call.collective) {
         case Collective::kAllGather:
             if (call.input == own || disjoint(call.input, block, call.output, all)) return ready;
             break;
         case Collective::kAllToAll:
             if (disjoint(call.input, all, call.output, all)) return ready;
+            break;
+        case Collective::kGather:
+            if (rank_ != call.root || call.input == own ||
+                disjoint(call.input, block, call.output, all))
+                return ready;
+            break;
+        case Collective::kScatter:
+            if (rank_ != call.root || call.output == sent ||
+                disjoint(call.input, all, call.output, block))
+                return ready;
             break;
         case Collective::kBroadcast:
             if (rank_ != call.root || call.input == call.output ||
@@ -87,16 +100,33 @@ bool DirectReads::all_say(Says says) const {
     return std::all_of(heard_.begin(), heard_.end(), [&](const Word& w) { return w.says == says; });
 }
 
+bool DirectReads::reads_from(const CollectiveCall& call, std::uint32_t member) const {
+    if (member == rank_) return false;
+    switch (call.collective) {
+        case Collective::kBroadcast:
+        case Collective::kScatter:
+            return member == call.root;
+        case Collective::kGather:
+            return rank_ == call.root;
+        default:
+            return true;
+    }
+}
+
+DirectReads::Way DirectReads::way(const CollectiveCall& call, std::uint32_t member) const {
+    const std::size_t block = block_bytes(call);
+    const Collective c = call.collective;
+    const bool blocks_out = c == Collective::kAllToAll || c == Collective::kScatter;
+    const bool blocks_in = c != Collective::kBroadcast && c != Collective::kScatter;
+    return {.from = blocks_out ? rank_ * block : 0, .to = blocks_in ? member * block : 0};
+}
+
 void DirectReads::keep_own(const CollectiveCall& call) const {
     const std::size_t block = block_bytes(call);
-    const auto* from = static_cast<const std::byte*>(call.input);
-    auto* to = static_cast<std::byte*>(call.output);
-    if (call.collective == Collective::kAllToAll) from += rank_ * block;
-    if (call.collective == Collective::kBroadcast) {
-        if (rank_ != call.root) return;
-    } else {
-        to += rank_ * block;
-    }
+    if (rooted(call.collective) && rank_ != call.root) return;
+    const Way w = way(call, rank_);
+    const auto* from = static_cast<const std::byte*>(call.input) + w.from;
+    auto* to = static_cast<std::byte*>(call.output) + w.to;
     if (from == to) return;
     if (block >= kStreamedBytes)
         copy_past(from, to, block);
@@ -105,18 +135,16 @@ void DirectReads::keep_own(const CollectiveCall& call) const {
 }
 
 DirectReads::Word DirectReads::read(const CollectiveCall& call) const {
-    const std::size_t block = block_bytes(call);
-    auto* out = static_cast<std::byte*>(call.output);
     const auto n = static_cast<std::uint32_t>(members_.size());
     keep_own(call);
     // Each begins at another, so that not all wait for one process's pages.
     for (std::uint32_t i = 1; i < n; ++i) {
         const std::uint32_t m = (rank_ + i) % n;
         if (!reads_from(call, m)) continue;
-        const std::uint64_t at = call.collective == Collective::kAllToAll ? rank_ * block : 0;
-        std::byte* to = call.collective == Collective::kBroadcast ? out : out + m * block;
+        const Way w = way(call, m);
+        const std::span to(static_cast<std::byte*>(call.output) + w.to, block_bytes(call));
         // A process that has ended says no more, and waiting for it finds that out.
-        if (endpoint_.memory_of(members_[m])->read(heard_[m].address + at, {to, block}) !=
+        if (endpoint_.memory_of(members_[m])->read(heard_[m].address + w.from, to) !=
             shm::RemoteMemory::Read::kDone)
             return {Says::kNever};
     }

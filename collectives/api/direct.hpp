@@ -3,7 +3,7 @@
 // (process_vm_readv): one copy, where windows (staged.hpp) make two. Each says where its input lies
 // and whether it can read everybody's; they read; each says that it has, and only then may inputs
 // be changed. What one cannot, none does: all hear the same words and go by windows instead.
-//   all-gather, all-to-all, broadcast; S (n-1)/n read a rank (S at a broadcast's receivers)
+//   all-gather, all-to-all, gather (at its root), scatter, broadcast of two; S (n-1)/n read a rank
 // Whoever reads a rank's input after that rank has broken off reads what then lies there, or is
 // refused by the system; its own call ends with an error all the same.
 // Leaves out: who waits how, agreement on the call, deadlines (shared.hpp).
@@ -44,10 +44,13 @@ class DirectReads {
     [[nodiscard]] Word read(const CollectiveCall& call) const;
 
   private:
-    [[nodiscard]] bool reads_from(const CollectiveCall& call, std::uint32_t member) const {
-        return member != rank_ && (call.collective != Collective::kBroadcast ||
-                                   (member == call.root && rank_ != call.root));
-    }
+    [[nodiscard]] bool reads_from(const CollectiveCall& call, std::uint32_t member) const;
+    /// Where a member's block lies in its input, and goes in this rank's output; bytes.
+    struct Way {
+        std::size_t from = 0;
+        std::size_t to = 0;
+    };
+    [[nodiscard]] Way way(const CollectiveCall& call, std::uint32_t member) const;
     void keep_own(const CollectiveCall& call) const;
 
     ShmEndpoint& endpoint_;
