@@ -102,7 +102,7 @@ TEST_CASE("a bad profile is refused with file, line and key", "[unit]") {
     };
     CHECK(fitted("{collective: allreduce, hosts: [1, 4], sizes: [1KiB, 1GiB]}") == "accepted");
     for (const char* row :
-         {"{collective: reduce, hosts: [1, 4], sizes: [1KiB, 1GiB]}", "{hosts: [1, 4]}",
+         {"{collective: shuffle, hosts: [1, 4], sizes: [1KiB, 1GiB]}", "{hosts: [1, 4]}",
           "{collective: allreduce, hosts: 4, sizes: [1KiB, 1GiB]}",
           "{collective: allreduce, hosts: [4, 1], sizes: [1KiB, 1GiB]}",
           "{collective: allreduce, hosts: [0, 1], sizes: [1KiB, 1GiB]}",

@@ -139,7 +139,7 @@ TEST_CASE("a bad remainder is refused with file, line and key", "[unit]") {
     }
     for (const char* bad :
          {"{hosts: 2, ranks: 16, library: x, factors: [[1KiB, 99%]]}",
-          "{collective: reduce, hosts: 2, ranks: 16, library: x, factors: [[1KiB, 99%]]}",
+          "{collective: shuffle, hosts: 2, ranks: 16, library: x, factors: [[1KiB, 99%]]}",
           "{collective: allreduce, hosts: 3, ranks: 16, library: x, factors: [[1KiB, 99%]]}",
           "{collective: allreduce, hosts: 0, ranks: 16, library: x, factors: [[1KiB, 99%]]}",
           "{collective: allreduce, hosts: 2, ranks: 16, factors: [[1KiB, 99%]]}", "3"}) {
