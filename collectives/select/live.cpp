@@ -72,6 +72,7 @@ Name name_for(Collective collective, Bytes total, const GroupShape& shape) {
         case Collective::kAllToAll:
             return {"direct", "every block goes once"};
         case Collective::kBroadcast:
+            if (shape.n > kSome && total <= kTreeMost) return {"tree", "little data: log n steps"};
             return {"chain", "the root sends everything once, in slices"};
         case Collective::kReduce:
             if (shape.n > kSome && total <= kTreeMost) return {"tree", "little data: log n steps"};

@@ -72,6 +72,18 @@ TEST_CASE("What many ranks of one host run is an all-reduce of few steps", "[uni
     CHECK(report.steps <= 14);
 }
 
+TEST_CASE("A small broadcast takes steps as few as the logarithm of its ranks", "[unit]") {
+    const GroupShape hosts{.n = 100, .uniform = true, .per_host = 1, .hosts = 100};
+    for (const Bytes total : {8_B, 256_KiB}) {
+        const LiveChoice choice = choose_live(Collective::kBroadcast, total, hosts, 7);
+        const CheckReport report = check_plan(build_live(Collective::kBroadcast, choice, hosts));
+        INFO(report.problem);
+        CHECK(report.ok);
+        CHECK(choice.algorithm == "tree");
+    }
+    CHECK(choose_live(Collective::kBroadcast, 1_MiB, hosts, 7).algorithm == "chain");
+}
+
 TEST_CASE("Sizes of one bucket have one Plan", "[property]") {
     for (const std::size_t ranks : {2, 8, 32, 33, 256})
         for (const Collective c :
