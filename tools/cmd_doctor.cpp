@@ -122,7 +122,7 @@ Jobs chosen(Jobs jobs, const Options& o) {
                        .example = names.empty() ? "weft doctor" : "--job " + names.front()});
 }
 
-Json as_json(const Finding& f) {
+Json as_json(const Symptom& f) {
     return {{"rank", f.rank}, {"why", name_of(f.ailment)}, {"text", f.words}};
 }
 
@@ -141,12 +141,12 @@ Json as_json(const Diagnosis& d) {
                  {"begun", s.begun},
                  {"missing", Json::array()},
                  {"waits", Json::object()}};
-        for (const Finding& f : s.missing) one["missing"].push_back(as_json(f));
+        for (const Symptom& f : s.missing) one["missing"].push_back(as_json(f));
         for (const auto& [rank, text] : s.waits) one["waits"][std::to_string(rank)] = text;
         out["stuck"].push_back(std::move(one));
     }
     out["unwell"] = Json::array();
-    for (const Finding& f : d.unwell) out["unwell"].push_back(as_json(f));
+    for (const Symptom& f : d.unwell) out["unwell"].push_back(as_json(f));
     out["roots"] = d.roots;
     out["circle"] = d.circle;
     out["remarks"] = d.remarks;

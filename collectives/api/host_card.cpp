@@ -104,7 +104,7 @@ MachineGpu read_gpu(Reader& r, std::size_t nics) {
 
 }  // namespace
 
-std::vector<std::byte> encode(const Machine& m) {
+std::vector<std::byte> encode(const HostMachine& m) {
     Writer w;
     w.u32(kMagic);
     w.text(plain(m.name));
@@ -123,10 +123,10 @@ std::vector<std::byte> encode(const Machine& m) {
     return w.take();
 }
 
-std::optional<Machine> parse_machine(std::span<const std::byte> bytes) {
+std::optional<HostMachine> parse_machine(std::span<const std::byte> bytes) {
     Reader r(bytes);
     if (r.u32() != kMagic) return std::nullopt;
-    Machine m;
+    HostMachine m;
     m.name = read_name(r);
     m.numa_nodes = read_small(r);
     m.nvswitches = r.u32();

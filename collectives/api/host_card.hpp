@@ -15,14 +15,14 @@
 namespace weft::live {
 
 /// Ports that are left out, addresses and what does not fit are not told.
-[[nodiscard]] std::vector<std::byte> encode(const Machine& m);
-[[nodiscard]] std::optional<Machine> parse_machine(std::span<const std::byte> bytes);
+[[nodiscard]] std::vector<std::byte> encode(const HostMachine& m);
+[[nodiscard]] std::optional<HostMachine> parse_machine(std::span<const std::byte> bytes);
 
 /// A rank of a job: which host it is on, as a number that stands for it, and what is there.
 struct Presence {
     std::array<std::byte, 32> host{};
     std::vector<NamedPort> ports;  // that the rank is told to use; empty: none in particular
-    Machine machine;
+    HostMachine machine;
 };
 [[nodiscard]] std::vector<std::byte> encode(const Presence& p);
 [[nodiscard]] std::optional<Presence> parse_presence(std::span<const std::byte> bytes);

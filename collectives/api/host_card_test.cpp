@@ -9,8 +9,8 @@ using namespace weft::live;
 
 namespace {
 
-Machine full() {
-    Machine m;
+HostMachine full() {
+    HostMachine m;
     m.name = "node7";
     m.numa_nodes = 2;
     m.nvswitches = 4;
@@ -58,7 +58,7 @@ TEST_CASE("a machine is told without what is no port", "[unit]") {
 }
 
 TEST_CASE("the largest machine fits a meeting", "[unit]") {
-    Machine m = full();
+    HostMachine m = full();
     m.nics.assign(1000, m.nics[1]);
     for (MachineNic& n : m.nics) {
         n.name = n.driver = n.rdma = n.pci = std::string(300, 'x');

@@ -73,7 +73,8 @@ Status JobFabric::settle(const NetControl& control) {
             host.ranks = 0;
             host.ports = named_ports(control, r);
             if (!believable(host.ports)) return failed("its ports");
-            const auto machine = fabric_ ? Machine() : parse_machine(control.card(r, kMachineCard));
+            const auto machine =
+                fabric_ ? HostMachine() : parse_machine(control.card(r, kMachineCard));
             if (!machine) return failed("its machine");
             host.machine = *machine;
         }

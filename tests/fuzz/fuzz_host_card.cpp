@@ -17,7 +17,7 @@ void try_machine(std::span<const std::byte> bytes) {
     const std::vector<std::byte> again = live::encode(*machine);
     WEFT_CHECK(std::equal(again.begin(), again.end(), bytes.begin(), bytes.end()),
                "a card has one meaning");
-    Machine other;
+    HostMachine other;
     other.name = "other";
     const std::vector<SeenHost> hosts{{.machine = *machine, .ranks = 2, .ports = {}},
                                       {.machine = *machine, .ranks = 1, .ports = {}},

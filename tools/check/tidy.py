@@ -100,6 +100,28 @@ def row_faults(all_files, root):
             yield f"{f}: no row in {rows} (a helper has a header of the same name)"
 
 
+def namesake_faults(all_files, root):
+    """Two types of one name: the linker keeps one destructor for both."""
+    found = {}
+    for f in all_files:
+        if f.suffix not in (".hpp", ".cpp"):
+            continue
+        spaces = []
+        for line in tree.read(f, root).splitlines():
+            opened = re.match(r"namespace\s*([\w:]*)\s*{(?!.*})", line)
+            if opened:
+                spaces.append(opened.group(1) or str(f))
+            elif re.match(r"}\s*// namespace", line) and spaces:
+                spaces.pop()
+            made = re.match(r"(?:struct|class)\s+(\w+)\s*(?:final\s*)?(?::[^:].*)?{", line)
+            if not made:
+                continue
+            name = "::".join([*spaces, made.group(1)])
+            first = found.setdefault(name, f)
+            if first != f:
+                yield f"{f}: {name} is defined in {first} too"
+
+
 def faults(root=tree.ROOT, rooms=ROOMS):
     out = []
     all_files = tree.files(root)
@@ -114,6 +136,7 @@ def faults(root=tree.ROOT, rooms=ROOMS):
                 out += source_faults(path, text)
     out += dead_faults(all_files, root)
     out += row_faults(all_files, root)
+    out += namesake_faults(all_files, root)
     names = {str(f) for f in all_files}
     out += [f"{room}: no README.md" for room in rooms if f"{room}/README.md" not in names]
     return out

@@ -35,6 +35,13 @@ class Tidy(unittest.TestCase):
         found = look(changes)
         self.assertTrue(any(words in fault for fault in found), found)
 
+    def test_two_types_of_one_name(self):
+        first = "#pragma once\n// What.\nnamespace a {\nstruct B {};\n}  // namespace a\n"
+        self.finds({"base/a.hpp": first, "base/b.hpp": first}, "a::B is defined in")
+        other = first.replace("namespace a", "namespace b")
+        found = look({"base/a.hpp": first, "base/b.hpp": other})
+        self.assertFalse(any("is defined in" in fault for fault in found), found)
+
     def test_a_good_tree_has_no_fault(self):
         self.assertEqual(look({}), [])
 

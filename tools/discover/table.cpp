@@ -28,13 +28,13 @@ std::string bytes_text(std::uint64_t bytes) {
     return to_string(Bytes{static_cast<std::int64_t>(bytes)});
 }
 
-const MachineNic* find_nic(const Machine& m, const std::string& name) {
+const MachineNic* find_nic(const HostMachine& m, const std::string& name) {
     const auto at = std::find_if(m.nics.begin(), m.nics.end(),
                                  [&](const MachineNic& n) { return n.name == name; });
     return at == m.nics.end() ? nullptr : &*at;
 }
 
-std::string ports_text(const Machine& m, std::size_t h, const std::vector<PlacedPort>& ports) {
+std::string ports_text(const HostMachine& m, std::size_t h, const std::vector<PlacedPort>& ports) {
     std::string text =
         fmt::format("  {:<12} {:>4} {:>5}  {:<10} {:<11} {:<13} {:>4}  {:<8} {}\n", "port", "rail",
                     "plane", "rate", "driver", "PCI", "NUMA", "RDMA", "subnet");
@@ -51,7 +51,7 @@ std::string ports_text(const Machine& m, std::size_t h, const std::vector<Placed
     return text;
 }
 
-std::string gpus_text(const Machine& m) {
+std::string gpus_text(const HostMachine& m) {
     std::string text = fmt::format("  {:<13} {:<10} {:<10} {:>4}  {:<14} {}\n", "GPU", "id", "as",
                                    "NUMA", "PCIe", "nearest ports");
     for (const MachineGpu& g : m.gpus) {
@@ -89,7 +89,7 @@ std::string text_of(const std::optional<Processors>& p) {
 
 std::string text_of(const std::vector<SeenHost>& hosts, std::size_t h,
                     const std::vector<PlacedPort>& ports) {
-    const Machine& m = hosts[h].machine;
+    const HostMachine& m = hosts[h].machine;
     std::string text;
     const bool any =
         std::any_of(ports.begin(), ports.end(), [&](const PlacedPort& p) { return p.host == h; });

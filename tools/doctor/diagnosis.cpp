@@ -52,9 +52,9 @@ Ailment ailment_of(Absent::Why why) {
 }
 
 /// What a rank of this host is in that has not begun the operation, by its own report.
-Finding whereabouts(const Patient& p, live::ContextId context) {
+Symptom whereabouts(const Patient& p, live::ContextId context) {
     const RankReport& r = *p.report;
-    Finding f{.rank = p.rank};
+    Symptom f{.rank = p.rank};
     const RankReport::Operation* oldest = nullptr;
     const Group* within = nullptr;
     for (const Group& g : r.groups)
@@ -88,8 +88,8 @@ Finding whereabouts(const Patient& p, live::ContextId context) {
 }
 
 /// A process that says nothing.
-Finding silence(const Patient& p) {
-    Finding f{.rank = p.rank, .ailment = Ailment::kSilent, .words = {}};
+Symptom silence(const Patient& p) {
+    Symptom f{.rank = p.rank, .ailment = Ailment::kSilent, .words = {}};
     if (p.state == 'T' || p.state == 't') {
         f.ailment = Ailment::kStopped;
         f.words = p.state == 'T' ? "stopped by a signal (state T): kill -CONT would let it go on"
@@ -121,14 +121,14 @@ class Examiner {
     void find_roots();
     [[nodiscard]] std::set<std::uint32_t> members(live::ContextId context) const;
     [[nodiscard]] std::optional<Standstill> standstill(live::ContextId context);
-    [[nodiscard]] std::optional<Finding> missing(const OperationHead& head, std::uint32_t rank);
-    [[nodiscard]] std::optional<Finding> hearsay(const OperationHead& head,
+    [[nodiscard]] std::optional<Symptom> missing(const OperationHead& head, std::uint32_t rank);
+    [[nodiscard]] std::optional<Symptom> hearsay(const OperationHead& head,
                                                  std::uint32_t rank) const;
 
     const std::vector<Patient>& patients_;
     double after_ms_;
     Diagnosis out_;
-    std::map<std::uint32_t, Finding> ends_;  // dead or stopped, for whatever operation
+    std::map<std::uint32_t, Symptom> ends_;  // dead or stopped, for whatever operation
 };
 
 Diagnosis Examiner::examine() {
@@ -161,7 +161,7 @@ void Examiner::look_at_processes() {
                 fmt::format("rank {} was too busy to say what its lanes do", p.rank));
         for (const RankReport::Gone& g : p.report->gone)
             if (!g.left && !at(g.rank))
-                ends_.emplace(g.rank, Finding{.rank = g.rank,
+                ends_.emplace(g.rank, Symptom{.rank = g.rank,
                                               .ailment = Ailment::kDead,
                                               .words = "dead: " + printable(g.what, 200)});
     }
@@ -180,14 +180,14 @@ std::set<std::uint32_t> Examiner::members(live::ContextId context) const {
     return out;
 }
 
-std::optional<Finding> Examiner::hearsay(const OperationHead& head, std::uint32_t rank) const {
+std::optional<Symptom> Examiner::hearsay(const OperationHead& head, std::uint32_t rank) const {
     for (const Patient& p : patients_) {
         const Group* g = p.report ? group_of(*p.report, head.context) : nullptr;
         if (!g || g->under_way.empty()) continue;
         if (g->under_way.front().head.operation != head.operation) continue;
         for (const Absent& a : g->absent)
             if (a.rank == rank)
-                return Finding{.rank = rank,
+                return Symptom{.rank = rank,
                                .ailment = ailment_of(a.why),
                                .words = printable(live::whereabouts(a), 300)};
     }
@@ -195,7 +195,7 @@ std::optional<Finding> Examiner::hearsay(const OperationHead& head, std::uint32_
 }
 
 /// Why a member is not in the operation; nothing if it is, or may be.
-std::optional<Finding> Examiner::missing(const OperationHead& head, std::uint32_t rank) {
+std::optional<Symptom> Examiner::missing(const OperationHead& head, std::uint32_t rank) {
     const Patient* p = at(rank);
     if (p && p->report) {
         const Group* g = group_of(*p->report, head.context);
@@ -279,7 +279,7 @@ void Examiner::find_roots() {
     std::set<std::uint32_t> awaited;
     for (const Standstill& s : out_.standstills) {
         for (const std::uint32_t r : s.begun) waiting.insert(r);
-        for (const Finding& f : s.missing) awaited.insert(f.rank);
+        for (const Symptom& f : s.missing) awaited.insert(f.rank);
     }
     for (const std::uint32_t r : awaited)
         if (waiting.count(r) == 0) out_.roots.push_back(r);
@@ -343,7 +343,7 @@ std::vector<std::string> in_words(const Diagnosis& d, const std::vector<Patient>
     for (const Standstill& s : d.standstills) {
         out.push_back(fmt::format("{} has stood still for {:.1f} s, begun by {}", what(s.head),
                                   s.seconds, some(s.begun)));
-        for (const Finding& f : s.missing) {
+        for (const Symptom& f : s.missing) {
             out.push_back(fmt::format("  {} has not arrived: {}", who(f.rank, patients), f.words));
             named.insert(f.rank);
         }
@@ -353,7 +353,7 @@ std::vector<std::string> in_words(const Diagnosis& d, const std::vector<Patient>
         if (s.waits.size() > kMostWaits)
             out.push_back(fmt::format("  and {} more wait", s.waits.size() - kMostWaits));
     }
-    for (const Finding& f : d.unwell)
+    for (const Symptom& f : d.unwell)
         if (named.count(f.rank) == 0)
             out.push_back(fmt::format("{}: {}", who(f.rank, patients), f.words));
     if (!d.roots.empty()) out.push_back("in the end all wait for " + some(d.roots));

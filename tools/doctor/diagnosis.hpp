@@ -35,7 +35,7 @@ enum class Ailment : std::uint8_t {
 };
 [[nodiscard]] const char* name_of(Ailment a);
 
-struct Finding {
+struct Symptom {
     std::uint32_t rank = 0;
     Ailment ailment = Ailment::kUnknown;
     std::string words;  // "in compute: in no operation for 12.4 s, ..."
@@ -46,7 +46,7 @@ struct Standstill {
     live::OperationHead head;
     double seconds = 0;
     std::vector<std::uint32_t> begun;
-    std::vector<Finding> missing;
+    std::vector<Symptom> missing;
     std::vector<std::pair<std::uint32_t, std::string>> waits;  // what those that have begun say
 };
 
@@ -55,7 +55,7 @@ struct Diagnosis {
     std::uint32_t ranks = 0;
     std::uint32_t here = 0;  // of them, on this host
     std::vector<Standstill> standstills;
-    std::vector<Finding> unwell;       // dead, stopped, silent: whether somebody waits or not
+    std::vector<Symptom> unwell;       // dead, stopped, silent: whether somebody waits or not
     std::vector<std::uint32_t> roots;  // that are waited for, and wait for nobody
     bool circle = false;               // all that are waited for wait themselves
     std::vector<std::string> remarks;

@@ -42,7 +42,7 @@ std::optional<std::pair<std::int32_t, std::int32_t>> of_name(const std::string& 
     return std::pair{*rail, *plane};
 }
 
-const MachineNic* find_nic(const Machine& m, const std::string& name) {
+const MachineNic* find_nic(const HostMachine& m, const std::string& name) {
     const auto at = std::find_if(m.nics.begin(), m.nics.end(),
                                  [&](const MachineNic& n) { return n.name == name; });
     return at == m.nics.end() ? nullptr : &*at;
@@ -180,7 +180,8 @@ bool shows_gpus(const SeenHost& h) {
 }
 
 /// The NICs of the file that a GPU is nearest to.
-std::vector<std::size_t> nearest_of(const MachineGpu& gpu, const Machine& m, const FileNics& nics) {
+std::vector<std::size_t> nearest_of(const MachineGpu& gpu, const HostMachine& m,
+                                    const FileNics& nics) {
     std::vector<std::size_t> near;
     for (std::size_t j = 0; j < nics.size(); ++j)
         for (const PlacedPort& p : nics[j].ports)

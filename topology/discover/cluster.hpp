@@ -30,7 +30,7 @@ struct NamedPort {
     Bandwidth rate;  // 0: unknown
 };
 struct SeenHost {
-    Machine machine;
+    HostMachine machine;
     std::uint32_t ranks = 1;
     std::vector<NamedPort> ports;  // empty: the machine's own, rail and plane inferred
 };

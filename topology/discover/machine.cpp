@@ -219,7 +219,7 @@ MachineNic unseen_nic(const std::string& name, const std::vector<InterfaceAddres
 }
 
 /// A soft-RoCE device says which interface it sits on.
-void read_soft_rdma(const fs::path& sysfs, Machine& m) {
+void read_soft_rdma(const fs::path& sysfs, HostMachine& m) {
     for (const std::string& device : names_in(sysfs / "class/infiniband")) {
         const std::string parent = plain(line_of(sysfs / "class/infiniband" / device / "parent"));
         for (MachineNic& nic : m.nics)
@@ -248,7 +248,7 @@ bool is_gpu(std::int64_t cls, std::int64_t vendor) {
            (cls == kDisplay && (vendor == kNvidia || vendor == kAmd));
 }
 
-void read_pci(const fs::path& sysfs, Machine& m) {
+void read_pci(const fs::path& sysfs, HostMachine& m) {
     constexpr std::int64_t kOtherBridge = 0x0680;
     const fs::path all = sysfs / "bus/pci/devices";
     for (const std::string& name : names_in(all)) {
@@ -331,9 +331,9 @@ std::string plain(std::string text) {
     return text;
 }
 
-Machine read_machine(const std::string& sysfs, const std::vector<InterfaceAddress>& addresses,
-                     const std::string& name) {
-    Machine m;
+HostMachine read_machine(const std::string& sysfs, const std::vector<InterfaceAddress>& addresses,
+                         const std::string& name) {
+    HostMachine m;
     m.name = plain(name);
     m.numa_nodes = count_nodes(sysfs);
     for (const std::string& nic : names_in(fs::path(sysfs) / "class/net")) {

@@ -1,6 +1,6 @@
 #pragma once
-// Machine: what stands in this machine as far as a network sees it: NIC ports, GPUs, and which is
-// near which.
+// HostMachine: what stands in this machine as far as a network sees it: NIC ports, GPUs, and which
+// is near which.
 //
 // Read from a tree of files in the form of Linux's /sys (its root is a parameter, so that a made-up
 // one does as well) and the kernel's list of addresses. A NIC is a port of the network unless
@@ -56,7 +56,7 @@ struct MachineGpu {
     Distance distance = Distance::kMachine;  // to those
 };
 
-struct Machine {
+struct HostMachine {
     std::string name;
     std::int32_t numa_nodes = 0;  // 0: unknown
     std::vector<MachineNic> nics;
@@ -65,11 +65,11 @@ struct Machine {
 };
 
 /// `sysfs`: "/sys". `name`: of the host.
-[[nodiscard]] Machine read_machine(const std::string& sysfs,
-                                   const std::vector<InterfaceAddress>& addresses,
-                                   const std::string& name);
+[[nodiscard]] HostMachine read_machine(const std::string& sysfs,
+                                       const std::vector<InterfaceAddress>& addresses,
+                                       const std::string& name);
 /// Of this process: /sys, its network namespace's addresses, its host name.
-[[nodiscard]] Machine this_machine();
+[[nodiscard]] HostMachine this_machine();
 
 /// A GPU whose model is known: the template (topology/host/) that has its figures, or empty.
 [[nodiscard]] std::string template_of(const MachineGpu& gpu);

@@ -9,7 +9,7 @@ using tests::MadeUpSysfs;
 
 namespace {
 
-const MachineNic& nic_of(const Machine& m, const std::string& name) {
+const MachineNic& nic_of(const HostMachine& m, const std::string& name) {
     for (const MachineNic& n : m.nics)
         if (n.name == name) return n;
     FAIL("no NIC " << name);
@@ -41,13 +41,13 @@ TEST_CASE("ports have rate, driver, place and subnets", "[unit]") {
     sys.file("devices/pci0000:80/0000:80:02.0/0000:9a:00.0/infiniband/mlx5_7/ports/1/rate",
              "400 Gb/sec (4X NDR)\n");
     sys.nic("eth2", "pci0000:80/0000:80:03.0/0000:9b:00.0", "virtio_net", "");
-    const Machine m = read_machine(sys.root(),
-                                   {{"eth0", "10.1.0.5", 24},
-                                    {"eth1", "fd00:2::5", 64},
-                                    {"eth1", "10.2.0.5", 24},
-                                    {"eth2", "10.3.0.5", 24},
-                                    {"eth0", "fe80::1", 64}},
-                                   "node 7");
+    const HostMachine m = read_machine(sys.root(),
+                                       {{"eth0", "10.1.0.5", 24},
+                                        {"eth1", "fd00:2::5", 64},
+                                        {"eth1", "10.2.0.5", 24},
+                                        {"eth2", "10.3.0.5", 24},
+                                        {"eth0", "fe80::1", 64}},
+                                       "node 7");
     CHECK(m.name == "node?7");
     REQUIRE(m.nics.size() == 3);
     CHECK(m.nics[0].rate == Bandwidth{100'000'000'000});
@@ -91,7 +91,7 @@ TEST_CASE("what is no port of the network is left out, and why is said", "[unit]
     for (const char* name :
          {"eth0", "eth2", "eth3", "lo", "eth0.7", "br0", "tun0", "veth1", "bond0", "eth4"})
         addresses.push_back({name, "10.0.0.1", 24});
-    const Machine m = read_machine(sys.root(), addresses, "host");
+    const HostMachine m = read_machine(sys.root(), addresses, "host");
     CHECK(nic_of(m, "eth0").left_out.empty());
     CHECK(nic_of(m, "bond0").left_out.empty());
     CHECK(nic_of(m, "eth1").left_out == "no address");
@@ -109,7 +109,7 @@ TEST_CASE("what is no port of the network is left out, and why is said", "[unit]
 TEST_CASE("where every port is virtual, they are the ports", "[unit]") {
     MadeUpSysfs sys;
     sys.nic("r0p0", "", "", "10000");
-    const Machine m = read_machine(sys.root(), {{"r0p0", "10.40.0.1", 24}}, "h");
+    const HostMachine m = read_machine(sys.root(), {{"r0p0", "10.40.0.1", 24}}, "h");
     REQUIRE(m.nics.size() == 1);
     CHECK(m.nics[0].left_out.empty());
     CHECK(m.nics[0].driver.empty());
@@ -118,7 +118,7 @@ TEST_CASE("where every port is virtual, they are the ports", "[unit]") {
 TEST_CASE("an interface without a folder is known by its addresses", "[unit]") {
     MadeUpSysfs sys;
     sys.nic("eth0", "", "", "1000");
-    const Machine m = read_machine(
+    const HostMachine m = read_machine(
         sys.root(), {{"eth1", "10.1.0.1", 24}, {"eth1", "fd00::1", 64}, {"lo", "127.0.0.1", 8}},
         "h");
     REQUIRE(m.nics.size() == 2);
@@ -143,7 +143,7 @@ TEST_CASE("a GPU's nearest NICs are behind its own switch", "[unit]") {
     sys.file("devices/system/node/node0/cpulist", "0\n");
     sys.file("devices/system/node/node1/cpulist", "1\n");
     sys.file("devices/system/node/possible", "0-1\n");
-    const Machine m = read_machine(
+    const HostMachine m = read_machine(
         sys.root(), {{"eth0", "10.0.0.1", 24}, {"eth1", "10.0.1.1", 24}, {"eth2", "10.0.2.1", 24}},
         "gpu");
     CHECK(m.numa_nodes == 2);
@@ -181,7 +181,8 @@ TEST_CASE("files of any content are read without harm", "[unit]") {
     sys.file("devices/pci0000:00/0000:00:05.0/0000:1b:00.0/device", junk);
     sys.link("class/net/loop", "loop");
     sys.file("bus/pci/devices/nonsense/class", "0x030200");
-    const Machine m = read_machine(sys.root(), {{"eth0", "10.0.0.1", 24}}, std::string(500, 'x'));
+    const HostMachine m =
+        read_machine(sys.root(), {{"eth0", "10.0.0.1", 24}}, std::string(500, 'x'));
     CHECK(m.name.size() == 64);
     for (const MachineNic& n : m.nics) {
         CHECK((n.rate == Bandwidth{} || n.name == "eth2"));
@@ -198,12 +199,12 @@ TEST_CASE("a soft-RoCE device belongs to the interface it names", "[unit]") {
     MadeUpSysfs sys;
     sys.nic("r0p0", "", "", "10000");
     sys.file("class/infiniband/rxe0/parent", "r0p0\n");
-    const Machine m = read_machine(sys.root(), {{"r0p0", "10.40.0.1", 24}}, "h");
+    const HostMachine m = read_machine(sys.root(), {{"r0p0", "10.40.0.1", 24}}, "h");
     CHECK(nic_of(m, "r0p0").rdma == "rxe0");
 }
 
 TEST_CASE("this machine can be read", "[unit]") {
-    const Machine m = this_machine();
+    const HostMachine m = this_machine();
     CHECK_FALSE(m.name.empty());
     for (const MachineNic& n : m.nics)
         if (n.name == "lo") CHECK(n.left_out == "loopback");

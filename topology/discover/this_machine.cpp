@@ -75,7 +75,7 @@ std::string subnet_of(const InterfaceAddress& a) {
     return text_of(bytes) + "/" + std::to_string(a.prefix);
 }
 
-Machine this_machine() {
+HostMachine this_machine() {
     utsname names{};
     return read_machine("/sys", list_addresses(), ::uname(&names) == 0 ? names.nodename : "");
 }
